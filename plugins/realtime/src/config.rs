@@ -1,0 +1,138 @@
+//! The plugin's settings; every variable it reads is named here or in the shared crate.
+
+use std::time::Duration;
+
+use nself_plugin_server::{ConfigurationError, Environment, Origins, Settings};
+
+const NAME: &str = "realtime";
+const PORT: u16 = 3101;
+/// The most bytes of a packet and of a request body.
+pub(crate) const PACKET_BYTES: usize = 1_000_000;
+const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+/// RFC 7518 asks for a key of at least the hash's size.
+const SECRET_BYTES: usize = 32;
+
+/// How many events one user may send.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RateLimit {
+    /// Events of one kind in a window; `None` where limits are off.
+    pub(crate) points: Option<u32>,
+    /// The window's length.
+    pub(crate) window: Duration,
+}
+
+/// Everything that is configured.
+pub(crate) struct Config {
+    pub(crate) server: Settings,
+    pub(crate) jwt_secret: Option<String>,
+    pub(crate) allow_anonymous: bool,
+    pub(crate) max_connections: usize,
+    pub(crate) ping_interval: Duration,
+    pub(crate) ping_timeout: Duration,
+    /// How long a user stays present once the last socket has gone.
+    pub(crate) presence_grace: Duration,
+    /// How long a presence that was set over HTTP holds without being repeated.
+    pub(crate) presence_timeout: Duration,
+    pub(crate) typing_timeout: Duration,
+    pub(crate) rate_limit: RateLimit,
+    /// Whether a Redis was configured, which this version does not use.
+    pub(crate) redis_configured: bool,
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // It holds secrets.
+        formatter.write_str("Config")
+    }
+}
+
+impl Config {
+    /// Reads all settings; without a secret, and not told to admit anybody, it is an error.
+    pub(crate) fn read(environment: &Environment) -> Result<Self, ConfigurationError> {
+        let origins = Origins::Only(vec!["http://localhost:3000".to_owned()]);
+        let jwt_secret = environment.secret(&["REALTIME_JWT_SECRET", "JWT_SECRET"])?;
+        let allow_anonymous = environment.switch(&["REALTIME_ALLOW_ANONYMOUS"], false)?;
+        check_access(environment, jwt_secret.as_deref(), allow_anonymous)?;
+        let milliseconds = |names: &[&str], default: u64| {
+            environment.duration(names, MILLISECOND, MILLISECOND * u32::try_from(default).unwrap_or(u32::MAX))
+        };
+        let intervals = ["REALTIME_PING_INTERVAL", "REALTIME_WEBSOCKET_PING_INTERVAL"];
+        let timeouts = ["REALTIME_PING_TIMEOUT", "REALTIME_WEBSOCKET_PING_TIMEOUT"];
+        let connections = ["REALTIME_MAX_CONNECTIONS", "REALTIME_WEBSOCKET_MAX_CONNECTIONS"];
+        Ok(Self {
+            server: Settings::read(environment, NAME, PORT, origins, PACKET_BYTES)?,
+            jwt_secret,
+            allow_anonymous,
+            max_connections: environment.number(&connections, 10_000)?,
+            ping_interval: milliseconds(&intervals, 25_000)?,
+            ping_timeout: milliseconds(&timeouts, 20_000)?,
+            presence_grace: milliseconds(&["REALTIME_PRESENCE_GRACE"], 5_000)?,
+            presence_timeout: milliseconds(&["REALTIME_PRESENCE_TIMEOUT"], 30_000)?,
+            typing_timeout: milliseconds(&["REALTIME_TYPING_TIMEOUT"], 3_000)?,
+            rate_limit: rate_limit(environment)?,
+            redis_configured: environment.text(&["REALTIME_REDIS_URL", "REALTIME_REDIS_HOST"]).is_some(),
+        })
+    }
+}
+
+fn rate_limit(environment: &Environment) -> Result<RateLimit, ConfigurationError> {
+    let enabled = environment.switch(&["REALTIME_RATE_LIMIT_ENABLED"], true)?;
+    let points = environment.number(&["REALTIME_RATE_LIMIT_POINTS"], 100)?;
+    let window = environment.duration(&["REALTIME_RATE_LIMIT_DURATION"], SECOND, SECOND * 60)?;
+    Ok(RateLimit { points: enabled.then_some(points), window })
+}
+
+fn check_access(
+    environment: &Environment,
+    secret: Option<&str>,
+    allow_anonymous: bool,
+) -> Result<(), ConfigurationError> {
+    if secret.is_none() && !allow_anonymous {
+        return Err(ConfigurationError::new(
+            "no token can be checked: set `REALTIME_JWT_SECRET` (or `JWT_SECRET`) to the secret that \
+             signs your users' tokens, or, for development only, `REALTIME_ALLOW_ANONYMOUS` to `true`",
+        ));
+    }
+    if let Some(algorithm) = environment.text(&["REALTIME_JWT_ALGORITHM"])
+        && algorithm != "HS256"
+    {
+        let message = format!("`REALTIME_JWT_ALGORITHM` is `{algorithm}`; this version knows `HS256` only");
+        return Err(ConfigurationError::new(message));
+    }
+    if secret.is_some_and(|secret| secret.len() < SECRET_BYTES) {
+        tracing::warn!("the JWT secret has fewer than {SECRET_BYTES} bytes, which can be guessed");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Config, ConfigurationError> {
+        Config::read(&Environment::from_pairs(pairs.iter().copied()))
+    }
+
+    #[test]
+    fn without_a_secret_it_refuses_and_names_the_variables() {
+        let error = read(&[]).expect_err("no access rule").to_string();
+        for name in ["REALTIME_JWT_SECRET", "JWT_SECRET", "REALTIME_ALLOW_ANONYMOUS"] {
+            assert!(error.contains(name), "{name} is missing in: {error}");
+        }
+        assert!(read(&[("JWT_SECRET", "s")]).is_ok());
+        assert!(read(&[("REALTIME_ALLOW_ANONYMOUS", "true")]).is_ok());
+    }
+
+    #[test]
+    fn an_algorithm_other_than_hs256_is_refused() {
+        let error = read(&[("JWT_SECRET", "s"), ("REALTIME_JWT_ALGORITHM", "RS256")]);
+        assert!(error.expect_err("an unknown algorithm").to_string().contains("RS256"));
+    }
+
+    #[test]
+    fn a_limit_that_is_switched_off_has_no_points() {
+        let config = read(&[("JWT_SECRET", "s"), ("REALTIME_RATE_LIMIT_ENABLED", "false")]);
+        assert_eq!(config.ok().map(|config| config.rate_limit.points), Some(None));
+    }
+}

@@ -1,0 +1,170 @@
+//! A socket's beginning and end: admission, welcome, renewed tokens, pings, departure.
+
+use std::fmt::Display;
+use std::sync::{Arc, Once};
+
+use nself_plugin_server::clock;
+use serde_json::{Value, json};
+use socketioxide::extract::SocketRef;
+use socketioxide::socket::DisconnectReason;
+
+use super::{Answer, Call, Refused, Reply, Session, listen, presence, rooms, typing};
+use crate::app::App;
+use crate::auth::{Identity, Refusal};
+use crate::delivery::Delivery;
+use crate::hub::{Face, Joined, Moment, Room};
+
+/// Why a socket is not let in; the text reaches the client as `connect_error`.
+#[derive(Debug)]
+pub(crate) enum NotAdmitted {
+    Refused(Refusal),
+    Full,
+}
+
+impl Display for NotAdmitted {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(refusal) => refusal.fmt(formatter),
+            Self::Full => formatter.write_str("Maximum connections reached"),
+        }
+    }
+}
+
+/// Decides whether a socket may connect. It is listened to from here on: its first event may come
+/// before [`welcome`] runs.
+pub(crate) fn admit(app: &Arc<App>, socket: &SocketRef, auth: &Value) -> Result<(), NotAdmitted> {
+    let admitted = if app.hub.connections() >= app.config.max_connections {
+        Err(NotAdmitted::Full)
+    } else {
+        app.gate.identify(auth).map_err(NotAdmitted::Refused)
+    };
+    match admitted {
+        Ok(identity) => {
+            let session = Arc::new(open_session(app, socket, identity));
+            socket.extensions.insert(session.clone());
+            listen(socket, session);
+            Ok(())
+        }
+        Err(refusal) => {
+            tracing::debug!(socket = %socket.id, %refusal, "refused a connection");
+            app.metrics.count_error();
+            Err(refusal)
+        }
+    }
+}
+
+/// Greets a socket that was admitted and told so.
+pub(crate) fn welcome(app: &App, socket: &SocketRef) {
+    let Some(session) = socket.extensions.remove::<Arc<Session>>() else {
+        return;
+    };
+    begin(&session, socket);
+    if !socket.connected() {
+        // It went before there was a handler to be told so.
+        depart(app, &session, socket, "closed early");
+    }
+}
+
+/// Makes a socket known to the hub and greets it; only the first call does anything.
+pub(super) fn begin(session: &Arc<Session>, socket: &SocketRef) {
+    session.begun.call_once(|| {
+        let app = &session.app;
+        let now = Moment::now();
+        let came_online = app.hub.connect(socket.id, &session.face, session.is_user, now);
+        app.counters.connections.inc();
+        let departing = session.clone();
+        socket.on_disconnect(move |socket: SocketRef, reason: DisconnectReason| {
+            depart(&departing.app, &departing, &socket, &format!("{reason:?}"));
+            std::future::ready(())
+        });
+        tracing::debug!(socket = %socket.id, user = session.user_id(), "connected");
+        greet(session, socket, now);
+        if let Some(view) = came_online {
+            presence::announce(app, &view, &[]);
+        }
+    });
+}
+
+fn greet(session: &Session, socket: &SocketRef, now: Moment) {
+    let app = &session.app;
+    let greeting = json!({
+        "socketId": socket.id,
+        "serverTime": clock::iso(now.wall),
+        "protocolVersion": "1.0",
+    });
+    app.delivery.to_socket(socket, "connected", &greeting);
+    if session.is_user {
+        let own = Room::of_user(&session.face.user_id);
+        if let Joined::In { .. } = app.hub.join(socket.id, &own, own.as_str(), now) {
+            Delivery::join(socket, &own);
+        }
+        authenticated(session, socket);
+    }
+}
+
+fn open_session(app: &Arc<App>, socket: &SocketRef, identity: Identity) -> Session {
+    let is_user = identity.user_id.is_some();
+    let user_id = identity.user_id.unwrap_or_else(|| Arc::from(format!("anonymous:{}", socket.id)));
+    Session {
+        app: app.clone(),
+        face: Arc::new(Face { user_id, name: identity.name, avatar: identity.avatar }),
+        is_user,
+        login_id: identity.session_id.unwrap_or_else(|| socket.id.to_string()),
+        begun: Once::new(),
+    }
+}
+
+fn authenticated(session: &Session, socket: &SocketRef) {
+    let rooms = session.app.hub.rooms_of(socket.id);
+    let payload = json!({
+        "userId": &*session.face.user_id,
+        "sessionId": session.login_id,
+        "rooms": rooms.iter().map(Room::as_str).collect::<Vec<_>>(),
+    });
+    session.app.delivery.to_socket(socket, "authenticated", &payload);
+}
+
+/// `auth:refresh {token}`: the same user with a newer token.
+pub(super) fn refresh(call: &Call<'_>, payload: &Value) -> Answer {
+    let session = call.session;
+    let refused = match call.app().gate.identify(payload) {
+        // A token of somebody else would need rooms left and joined: that is a new connection.
+        Ok(identity) if identity.user_id.as_deref() == session.user_id() => None,
+        Ok(_) => Some(Refused::new("USER_MISMATCH", "the token belongs to another user")),
+        Err(Refusal::Required) => Some(Refused::new("AUTH_REQUIRED", Refusal::Required.to_string())),
+        Err(Refusal::Invalid) => Some(Refused::new("AUTH_INVALID", Refusal::Invalid.to_string())),
+    };
+    if let Some(refused) = refused {
+        call.reply("auth:error", &refused.to_json());
+        return Err(refused);
+    }
+    if session.is_user {
+        authenticated(session, call.socket);
+    }
+    Ok(Reply::Done)
+}
+
+/// `ping {timestamp}`: the acknowledgement carries the sender's time back, bare.
+pub(super) fn ping(call: &Call<'_>, payload: &Value) -> Reply {
+    let sent = payload.get("timestamp").filter(|value| value.is_number() || value.is_string());
+    let timestamp = sent.cloned().unwrap_or_else(|| json!(clock::milliseconds(call.now.wall)));
+    let body = json!({"timestamp": timestamp});
+    call.reply("pong", &body);
+    Reply::Bare(body)
+}
+
+/// Takes a socket out of the hub and tells the others; only the first call does anything.
+fn depart(app: &App, session: &Session, socket: &SocketRef, reason: &str) {
+    let now = Moment::now();
+    let Some(departure) = app.hub.disconnect(socket.id, now) else {
+        return;
+    };
+    app.counters.connections.dec();
+    tracing::debug!(socket = %socket.id, user = session.user_id(), reason, "disconnected");
+    for change in &departure.typing {
+        typing::announce(app, change, None);
+    }
+    for (room, name) in departure.left.iter().filter(|(room, _)| room.kind() != "user") {
+        rooms::announce_left(app, &session.face, (room, name), None, now);
+    }
+}

@@ -1,0 +1,169 @@
+//! Messages: three forms in, one form out, the same by socket and over HTTP.
+
+use nself_plugin_server::{Fields, clock};
+use serde_json::{Value, json};
+use socketioxide::extract::SocketRef;
+use uuid::Uuid;
+
+use super::{Answer, Call, Refused, Reply, room_field};
+use crate::app::App;
+use crate::delivery::Except;
+use crate::hub::{Face, Kind, Moment, Room};
+
+/// The most messages that one answer holds.
+const MOST_MESSAGES: usize = 200;
+const USUAL_MESSAGES: usize = 50;
+/// The longest id that a client may give a message, in bytes.
+const ID_BYTES: usize = 200;
+
+/// A message as it was sent, before it has an id and a time.
+pub(crate) struct Draft {
+    pub(crate) room: Room,
+    room_name: String,
+    content: Value,
+    kind: String,
+    thread_id: Option<String>,
+    client_id: Option<String>,
+    /// The id that an HTTP caller chose.
+    pub(crate) id: Option<String>,
+    mentions: Vec<Value>,
+    reply_to: Option<Value>,
+    attachments: Option<Value>,
+    metadata: Option<Value>,
+}
+
+/// Reads any of the three forms: by `roomName`, by `channelId`, or the older one with a `tempId`.
+pub(crate) fn read_draft(fields: &mut Fields) -> Option<Draft> {
+    let field = if fields.has("roomName") { "roomName" } else { "channelId" };
+    let (room_name, room) = room_field(fields, field, None);
+    let attachments = fields.optional_list("attachments").map(Value::Array);
+    let content = fields.optional_text("content").unwrap_or_default();
+    if content.is_empty() && attachments.is_none() {
+        fields.reject("content", "is required");
+    }
+    let mut client_id = fields.optional_text("clientMessageId");
+    client_id = client_id.or_else(|| fields.optional_text("tempId"));
+    if client_id.as_ref().is_some_and(|id| id.len() > ID_BYTES) {
+        fields.reject("clientMessageId", "must not be longer than 200 bytes");
+    }
+    let mentions = fields.optional_list("mentions");
+    let mentions = mentions.or_else(|| fields.optional_list("mentionedUserIds"));
+    Some(Draft {
+        room_name,
+        content: Value::String(content),
+        kind: fields.optional_text("type").unwrap_or_else(|| "text".to_owned()),
+        thread_id: fields.optional_text("threadId"),
+        client_id,
+        id: None,
+        mentions: mentions.unwrap_or_default(),
+        reply_to: fields.take("replyTo").or_else(|| fields.take("replyToId")),
+        attachments,
+        metadata: fields.take("metadata"),
+        room: room?,
+    })
+}
+
+/// `message:send`.
+pub(super) fn send(call: &Call<'_>, mut fields: Fields) -> Answer {
+    let draft = read_draft(&mut fields);
+    fields.finish()?;
+    let draft = draft.ok_or_else(|| Refused::new("INVALID_ROOM", "the room has no usable name"))?;
+    call.limit(Kind::Message)?;
+    if !draft.room.admits(call.session.user_id()) {
+        return Err(Refused::forbidden(&draft.room));
+    }
+    let client_id = draft.client_id.clone();
+    let message = publish(call.app(), draft, &call.session.face, Some(call.socket), call.now);
+    let mut receipt = json!({"messageId": message["messageId"], "sentAt": message["timestamp"]});
+    if let Some(client_id) = client_id {
+        receipt["clientMessageId"] = json!(client_id);
+        call.reply("message:sent", &receipt);
+    }
+    Ok(Reply::Data(receipt))
+}
+
+/// `sync:messages {channelId, since, limit}`.
+pub(super) fn sync(call: &Call<'_>, mut fields: Fields) -> Answer {
+    let (_, room) = room_field(&mut fields, "channelId", None);
+    let since = fields.optional_count("since");
+    let limit = fields.optional_count("limit");
+    fields.finish()?;
+    call.limit(Kind::Query)?;
+    let room = room.ok_or_else(|| Refused::new("INVALID_ROOM", "the room has no usable name"))?;
+    if !room.admits(call.session.user_id()) {
+        return Err(Refused::forbidden(&room));
+    }
+    let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(USUAL_MESSAGES);
+    let messages = call.app().hub.messages(&room, since, limit.min(MOST_MESSAGES));
+    Ok(Reply::Data(json!({
+        "messages": messages,
+        "serverTime": clock::milliseconds(call.now.wall),
+    })))
+}
+
+/// Gives a message its id and time, keeps it, and sends it to everybody else in its rooms.
+pub(crate) fn publish(app: &App, draft: Draft, face: &Face, origin: Option<&SocketRef>, now: Moment) -> Value {
+    let room = draft.room.clone();
+    let mut rooms = vec![room.clone()];
+    if let Some(thread_id) = &draft.thread_id {
+        // Who only follows the thread is not in the channel's room.
+        rooms.extend(Room::parse(thread_id, Some("thread")));
+    }
+    let short = short_form(&draft, face, now);
+    let message = long_form(draft, face, short, now);
+    app.hub.remember(&room, now.wall, &message);
+    app.counters.messages.inc();
+    let except = Except { socket: origin, user_id: None };
+    app.delivery.to_rooms(&rooms, except, "message:new", &message);
+    app.delivery.to_rooms(&rooms, except, "message", &message);
+    message
+}
+
+/// What the readers of `message` look at.
+fn short_form(draft: &Draft, face: &Face, now: Moment) -> Value {
+    let id = draft.id.clone().unwrap_or_else(|| Uuid::new_v4().to_string());
+    json!({
+        "id": id,
+        "channelId": draft.room.id(),
+        "userId": &*face.user_id,
+        "content": draft.content,
+        "mentions": draft.mentions,
+        "timestamp": clock::iso(now.wall),
+    })
+}
+
+/// The union of what all readers of `message:new` look at.
+fn long_form(draft: Draft, face: &Face, mut message: Value, now: Moment) -> Value {
+    let mut set = |field: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            message[field] = value;
+        }
+    };
+    let name = face.name.as_deref().unwrap_or(&face.user_id);
+    set("user", Some(json!({"id": &*face.user_id, "username": name})));
+    set("userName", face.name.as_deref().map(Value::from));
+    set("userAvatar", face.avatar.as_deref().map(Value::from));
+    set("roomName", Some(json!(draft.room_name)));
+    set("type", Some(json!(draft.kind)));
+    set("mentionedUserIds", Some(Value::Array(draft.mentions)));
+    set("threadId", draft.thread_id.map(Value::from));
+    set("replyTo", draft.reply_to);
+    set("attachments", draft.attachments);
+    set("metadata", draft.metadata);
+    set("clientMessageId", draft.client_id.as_deref().map(Value::from));
+    set("tempId", draft.client_id.map(Value::from));
+    message["messageId"] = message["id"].clone();
+    message["createdAt"] = message["timestamp"].clone();
+    if let Some(name) = &face.name {
+        message["user"]["displayName"] = json!(name);
+    }
+    if let Some(avatar) = &face.avatar {
+        message["user"]["avatarUrl"] = json!(avatar);
+    }
+    message["meta"] = json!({
+        "eventId": Uuid::new_v4().to_string(),
+        "timestamp": clock::milliseconds(now.wall),
+        "serverVersion": env!("CARGO_PKG_VERSION"),
+    });
+    message
+}

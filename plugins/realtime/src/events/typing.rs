@@ -1,0 +1,112 @@
+//! Typing: three ways to say it, two ways to show it.
+
+use nself_plugin_server::Fields;
+use serde_json::json;
+use socketioxide::extract::SocketRef;
+
+use super::{Answer, Call, Refused, Reply, room_field};
+use crate::app::App;
+use crate::delivery::Except;
+use crate::hub::{Kind, Place, Room, Spelling, TypingChange};
+
+/// The longest id or kind that is accepted, in bytes.
+const TEXT_BYTES: usize = 256;
+
+/// `typing:start {roomName, roomType, threadId?, recipientId?}` or `{channelId, threadId?}`.
+pub(super) fn started(call: &Call<'_>, mut fields: Fields) -> Answer {
+    let named = read_place(&mut fields);
+    fields.finish()?;
+    apply(call, named, true)
+}
+
+/// `typing:stop`, with the same fields.
+pub(super) fn stopped(call: &Call<'_>, mut fields: Fields) -> Answer {
+    let named = read_place(&mut fields);
+    fields.finish()?;
+    apply(call, named, false)
+}
+
+/// `typing {channelId, isTyping}`.
+pub(super) fn switched(call: &Call<'_>, mut fields: Fields) -> Answer {
+    let is_typing = fields.flag("isTyping");
+    let named = read_place(&mut fields);
+    fields.finish()?;
+    apply(call, named, is_typing)
+}
+
+/// Reads where somebody types, and how they spelled it.
+pub(crate) fn read_place(fields: &mut Fields) -> Option<(Place, Spelling)> {
+    let kind = fields.optional_text("roomType");
+    let field = if fields.has("channelId") && !fields.has("roomName") { "channelId" } else { "roomName" };
+    let (room_name, room) = room_field(fields, field, kind.as_deref());
+    let thread_id = fields.optional_text("threadId");
+    let recipient_id = fields.optional_text("recipientId");
+    for (field, text) in [("roomType", &kind), ("threadId", &thread_id), ("recipientId", &recipient_id)] {
+        if text.as_ref().is_some_and(|text| text.len() > TEXT_BYTES) {
+            fields.reject(field, "must not be longer than 256 bytes");
+        }
+    }
+    let room = room?;
+    let room_type = kind.unwrap_or_else(|| room.kind().to_owned());
+    let spelling = Spelling { room_name, room_type, recipient_id };
+    Some((Place { room, thread_id }, spelling))
+}
+
+fn apply(call: &Call<'_>, named: Option<(Place, Spelling)>, is_typing: bool) -> Answer {
+    let Some((place, spelling)) = named else {
+        return Err(Refused::new("INVALID_ROOM", "the room has no usable name"));
+    };
+    call.limit(Kind::Typing)?;
+    if !place.room.admits(call.session.user_id()) {
+        return Err(Refused::forbidden(&place.room));
+    }
+    let (app, face) = (call.app(), &call.session.face);
+    let change = if is_typing {
+        Some(app.hub.start_typing(place, face, spelling, call.now))
+    } else {
+        app.hub.stop_typing(&place, &face.user_id)
+    };
+    if let Some(change) = change {
+        announce(app, &change, Some(call.socket));
+    }
+    Ok(Reply::Done)
+}
+
+/// Tells the room, without the typist, who types now.
+pub(crate) fn announce(app: &App, change: &TypingChange, origin: Option<&SocketRef>) {
+    let spelling = &change.spelling;
+    let mut list = json!({
+        "roomName": spelling.room_name,
+        "roomType": spelling.room_type,
+        "users": change.users,
+    });
+    if let Some(thread_id) = &change.place.thread_id {
+        list["threadId"] = json!(thread_id);
+    }
+    let one = json!({
+        "channelId": change.place.room.id(),
+        "userId": &*change.user_id,
+        "isTyping": change.is_typing,
+    });
+    let rooms = audience(change);
+    let except = Except { socket: origin, user_id: Some(&change.user_id) };
+    app.delivery.to_rooms(&rooms, except, "typing:event", &list);
+    app.delivery.to_rooms(&rooms, except, "typing", &one);
+}
+
+/// The room, and for a bare name also the channel of that name: some clients join by the bare name
+/// and only say `dm` or `thread` when they type. A direct message's recipient hears in any case.
+fn audience(change: &TypingChange) -> Vec<Room> {
+    let room = &change.place.room;
+    let mut rooms = vec![room.clone()];
+    if room.as_str() != change.spelling.room_name
+        && let Ok(channel) = Room::parse(&change.spelling.room_name, None)
+        && channel != *room
+    {
+        rooms.push(channel);
+    }
+    if room.kind() == "dm" {
+        rooms.extend(change.spelling.recipient_id.as_deref().map(Room::of_user));
+    }
+    rooms
+}

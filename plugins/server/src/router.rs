@@ -1,0 +1,285 @@
+//! Puts a plugin's routes and the shared ones into one router, with the layers in their order.
+
+use std::any::Any;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn_with_state, map_response};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Extension, Router};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
+
+use crate::environment::ConfigurationError;
+use crate::error::Failure;
+use crate::fields::BodyLimit;
+use crate::guard::require_key;
+use crate::health::{HealthSource, Identity, health_answer, live_answer, ready_answer};
+use crate::metrics::Metrics;
+use crate::settings::{Origins, Settings};
+
+/// The longest text of a framework's error that is passed on, in bytes.
+const ERROR_TEXT_BYTES: usize = 4096;
+
+/// What a plugin hands over to be served.
+pub struct Plugin {
+    /// Its name, as in `realtime`.
+    pub name: &'static str,
+    /// Its version, three numbers.
+    pub version: &'static str,
+    /// Where and how to serve.
+    pub settings: Settings,
+    /// The shared metrics and its own.
+    pub metrics: Metrics,
+    /// Tells how it is.
+    pub health: HealthSource,
+    /// Routes behind the API key rule.
+    pub guarded: Router,
+    /// Routes that authenticate by themselves, outside the key rule and the request metrics.
+    pub open: Router,
+    /// Runs once a stop was asked for, before open requests are waited for.
+    pub on_stop: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+/// The router of a plugin with everything that is shared.
+pub fn router(plugin: &Plugin) -> Result<Router, ConfigurationError> {
+    let mut guarded = plugin.guarded.clone();
+    if let Some(key) = &plugin.settings.api_key
+        && guarded.has_routes()
+    {
+        guarded = guarded.route_layer(from_fn_with_state(key.clone(), require_key));
+    }
+    let who = Identity { name: plugin.name, version: plugin.version, started: Instant::now() };
+    let limit = BodyLimit(plugin.settings.body_limit);
+    let measured = guarded
+        .merge(probes(who, plugin.health.clone(), plugin.metrics.clone()))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+        .layer(Extension(limit))
+        .layer(map_response(errors_in_json))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(plugin.metrics.clone(), measure));
+    Ok(measured.merge(plugin.open.clone()).layer(cross_origin(&plugin.settings.origins)?))
+}
+
+fn probes(who: Identity, source: HealthSource, metrics: Metrics) -> Router {
+    let (health, ready, live) = (source.clone(), source.clone(), source);
+    Router::new()
+        .route("/health", get(async move || health_answer(who, health().await)))
+        .route("/ready", get(async move || ready_answer(who, &ready().await)))
+        .route("/live", get(async move || live_answer(who, &live().await)))
+        .route("/metrics", get(async move || metrics.answer()))
+}
+
+async fn not_found(request: Request) -> Failure {
+    let message = format!("there is no `{}` here", request.uri().path());
+    Failure::new(StatusCode::NOT_FOUND, message)
+}
+
+async fn method_not_allowed(request: Request) -> Failure {
+    let (method, path) = (request.method(), request.uri().path());
+    let message = format!("`{path}` does not answer to {method}");
+    Failure::new(StatusCode::METHOD_NOT_ALLOWED, message)
+}
+
+/// What the web framework refuses by itself, such as a path that is no UTF-8, it refuses in plain
+/// text; the contract wants JSON.
+async fn errors_in_json(response: Response) -> Response {
+    let status = response.status();
+    let kind = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let is_error = status.is_client_error() || status.is_server_error();
+    if !is_error || kind.is_some_and(|kind| kind.starts_with(b"application/json")) {
+        return response;
+    }
+    let body = axum::body::to_bytes(response.into_body(), ERROR_TEXT_BYTES).await.unwrap_or_default();
+    let text = String::from_utf8_lossy(&body);
+    let reason = status.canonical_reason().unwrap_or("error");
+    Failure::new(status, if text.is_empty() { reason } else { &text }).into_response()
+}
+
+fn panicked(cause: Box<dyn Any + Send>) -> Response {
+    drop(cause); // The panic hook has logged it.
+    Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error").into_response()
+}
+
+async fn measure(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let method = request.method().clone();
+    // The pattern, not the path: a label must not grow with what clients ask for.
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let response = next.run(request).await;
+    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let status = response.status().as_u16();
+    metrics.count_request(known_method(&method), route, status, began.elapsed());
+    response
+}
+
+/// The method as a label; clients may invent methods.
+fn known_method(method: &axum::http::Method) -> &str {
+    match method.as_str() {
+        known @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => known,
+        _ => "other",
+    }
+}
+
+fn cross_origin(origins: &Origins) -> Result<CorsLayer, ConfigurationError> {
+    let allowed = match origins {
+        Origins::Any => AllowOrigin::mirror_request(),
+        Origins::Only(list) => {
+            let values: Result<Vec<HeaderValue>, _> = list.iter().map(|origin| HeaderValue::from_str(origin)).collect();
+            let values = values
+                .map_err(|_| ConfigurationError::new("the list of CORS origins has one that is no header value"))?;
+            AllowOrigin::list(values)
+        }
+    };
+    Ok(CorsLayer::new()
+        .allow_origin(allowed)
+        .allow_credentials(true)
+        .allow_methods(AllowMethods::mirror_request())
+        .allow_headers(AllowHeaders::mirror_request()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::environment::Environment;
+    use crate::fields::JsonObject;
+    use crate::guard::ApiKey;
+    use crate::health::{Dependency, Health, Status};
+    use axum::body::Body;
+    use axum::routing::post;
+    use serde_json::Value;
+    use std::sync::Arc;
+    use tower::ServiceExt;
+
+    const BODY_LIMIT: usize = 64;
+
+    fn plugin(health: Health) -> Plugin {
+        let settings = Settings::read(&Environment::default(), "sample", 1, Origins::Any, BODY_LIMIT);
+        Plugin {
+            name: "sample",
+            version: "1.2.3",
+            settings: settings.expect("defaults are legal"),
+            metrics: Metrics::new("sample"),
+            health: Arc::new(move || {
+                let health = health.clone();
+                Box::pin(async move { health })
+            }),
+            guarded: Router::new()
+                .route("/echo", post(async |JsonObject(mut fields): JsonObject| fields.text("word")))
+                .route("/panic", get(async || -> () { panic!("on purpose") }))
+                .route("/text/{number}", get(async |_: axum::extract::Path<u8>| ())),
+            open: Router::new().route("/open", get(async || "open")),
+            on_stop: Box::pin(async {}),
+        }
+    }
+
+    async fn ask(plugin: &Plugin, request: axum::http::request::Builder, body: &str) -> (Response, Value) {
+        let router = router(plugin).expect("legal settings");
+        let request = request.body(Body::from(body.to_owned())).expect("a legal request");
+        let mut response = router.oneshot(request).await.expect("routers do not fail");
+        let body = std::mem::take(response.body_mut());
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.expect("a whole body");
+        (response, serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    fn request(method: &str, path: &str) -> axum::http::request::Builder {
+        Request::builder().method(method).uri(path).header(CONTENT_TYPE, "application/json")
+    }
+
+    #[tokio::test]
+    async fn every_error_is_json_with_an_error_text() {
+        let plugin = plugin(Health::healthy());
+        let cases = [
+            ("GET", "/nowhere", "", 404),
+            ("DELETE", "/echo", "", 405),
+            ("POST", "/health", "", 405),
+            ("POST", "/echo", "{", 400),
+            ("GET", "/panic", "", 500),
+            ("GET", "/text/many", "", 400),
+            ("POST", "/echo", &format!("\"{}\"", "x".repeat(BODY_LIMIT)), 413),
+        ];
+        for (method, path, body, status) in cases {
+            let (response, body) = ask(&plugin, request(method, path), body).await;
+            assert_eq!(response.status(), status, "{method} {path}");
+            assert!(body["error"].is_string(), "{method} {path} answered {body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_without_a_json_type_is_refused() {
+        let request = Request::builder().method("POST").uri("/echo").header(CONTENT_TYPE, "text/plain");
+        let (response, body) = ask(&plugin(Health::healthy()), request, "{}").await;
+        assert_eq!((response.status().as_u16(), &body["mimeType"]), (415, &Value::from("text/plain")));
+    }
+
+    #[tokio::test]
+    async fn a_key_guards_the_plugins_routes_and_leaves_probes_and_open_routes_alone() {
+        let mut plugin = plugin(Health::healthy());
+        plugin.settings.api_key = Some(ApiKey::new("right"));
+        for path in ["/health", "/ready", "/live", "/metrics", "/open"] {
+            assert_eq!(ask(&plugin, request("GET", path), "").await.0.status(), 200, "{path}");
+        }
+        let echo = || request("POST", "/echo");
+        assert_eq!(ask(&plugin, echo(), "{}").await.0.status(), 401);
+        assert_eq!(ask(&plugin, echo().header("x-api-key", "wrong"), "{}").await.0.status(), 401);
+        assert_eq!(ask(&plugin, echo().header("x-api-key", "right"), "{}").await.0.status(), 200);
+        let bearer = echo().header("authorization", "Bearer right");
+        assert_eq!(ask(&plugin, bearer, "{}").await.0.status(), 200);
+    }
+
+    #[tokio::test]
+    async fn health_tells_the_state_and_its_reason() {
+        let dependency =
+            Dependency { name: "postgres", status: "disconnected", error: Some("refused".to_owned()), latency: None };
+        for (status, code, word, ready) in [
+            (Status::Healthy, 200, "healthy", true),
+            (Status::Degraded, 200, "degraded", true),
+            (Status::Unhealthy, 503, "unhealthy", false),
+        ] {
+            let dependencies = vec![dependency.clone()];
+            let error = Some("why".to_owned());
+            let plugin = plugin(Health { status, error, dependencies, ..Health::healthy() });
+            let (response, body) = ask(&plugin, request("GET", "/health"), "").await;
+            assert_eq!((response.status().as_u16(), body["status"].as_str()), (code, Some(word)));
+            assert_eq!((body["service"].as_str(), body["version"].as_str()), (Some("sample"), Some("1.2.3")));
+            assert_eq!(body["dependencies"]["postgres"]["error"], "refused");
+            assert!(body["uptime"].is_f64());
+            let (response, body) = ask(&plugin, request("GET", "/ready"), "").await;
+            assert_eq!((response.status().as_u16(), body["ready"].as_bool()), (code, Some(ready)));
+            assert_eq!(ask(&plugin, request("GET", "/live"), "").await.0.status(), 200);
+        }
+    }
+
+    #[tokio::test]
+    async fn metrics_name_the_pattern_of_a_route_and_count_errors() {
+        let plugin = plugin(Health::healthy());
+        ask(&plugin, request("GET", "/text/7"), "").await;
+        ask(&plugin, request("GET", "/some/invented/path"), "").await;
+        let text = axum::body::to_bytes(plugin.metrics.answer().into_body(), usize::MAX).await;
+        let text = String::from_utf8(text.expect("a whole body").to_vec()).expect("text");
+        let line = "http_request_duration_seconds_count{method=\"GET\",route=\"/text/{number}\",status=\"200\"} 1";
+        assert!(text.contains(line), "{text}");
+        assert!(text.contains("route=\"unmatched\",status=\"404\""), "{text}");
+        assert!(text.contains("\nsample_errors_total 1\n"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn only_listed_origins_may_read_answers() {
+        let mut plugin = plugin(Health::healthy());
+        plugin.settings.origins = Origins::Only(vec!["http://good.example".to_owned()]);
+        let allowed = |response: &Response| response.headers().contains_key("access-control-allow-origin");
+        for (origin, expected) in [("http://good.example", true), ("http://evil.example", false)] {
+            let (response, _) = ask(&plugin, request("GET", "/health").header("origin", origin), "").await;
+            assert_eq!(allowed(&response), expected, "{origin}");
+        }
+        plugin.settings.origins = Origins::Any;
+        let (response, _) = ask(&plugin, request("GET", "/health").header("origin", "http://any"), "").await;
+        assert!(allowed(&response));
+    }
+}

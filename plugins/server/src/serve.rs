@@ -1,0 +1,159 @@
+//! Runs a plugin: environment, log, listener, connections, and the orderly stop.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::pin::pin;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::environment::{ConfigurationError, Environment};
+use crate::logging;
+use crate::router::{Plugin, router};
+
+/// A client that has not sent its request's head by then is let go.
+const HEAD_WITHIN: Duration = Duration::from_secs(15);
+/// How long accepting pauses when the system refuses another connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Why a plugin did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// A setting cannot be used.
+    Configuration(ConfigurationError),
+    /// The system refused something, such as the port.
+    System(String, std::io::Error),
+}
+
+impl Display for StartError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Configuration(error) => error.fmt(formatter),
+            Self::System(doing, error) => write!(formatter, "{doing}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<ConfigurationError> for StartError {
+    fn from(error: ConfigurationError) -> Self {
+        Self::Configuration(error)
+    }
+}
+
+/// A plugin's whole `main`: builds it from the environment and serves it until a signal comes.
+/// Failure is logged and becomes exit code 1.
+pub fn run<B, F>(build: B) -> ExitCode
+where
+    B: FnOnce(Environment) -> F,
+    F: Future<Output = Result<Plugin, ConfigurationError>>,
+{
+    let environment = Environment::from_process();
+    let log = logging::start(&environment);
+    let result = log.map_err(StartError::from).and_then(|()| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| StartError::System("starting the runtime failed".to_owned(), error))?;
+        let result = runtime.block_on(async { serve(build(environment).await?).await });
+        // What still runs was given its time already.
+        runtime.shutdown_background();
+        result
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("cannot start: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(plugin: Plugin) -> Result<(), StartError> {
+    let router = router(&plugin)?;
+    let address = plugin.settings.address;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| StartError::System(format!("listening on {address} failed"), error))?;
+    let stop = stop_signal().map_err(|error| StartError::System("listening for signals failed".to_owned(), error))?;
+    tracing::info!(plugin = plugin.name, version = plugin.version, %address, "listening");
+    let (connections, watcher) = watch::channel(());
+    accept_until(stop, &listener, &router, &watcher).await;
+    drop((listener, watcher));
+    tracing::info!("stopping");
+    let drained = async {
+        plugin.on_stop.await;
+        // Each connection holds a receiver: it finishes its request, then drops it.
+        let _ = connections.send(());
+        connections.closed().await;
+    };
+    if tokio::time::timeout(plugin.settings.stop_within, drained).await.is_ok() {
+        tracing::info!("stopped");
+    } else {
+        tracing::warn!("stopped with requests still open");
+    }
+    Ok(())
+}
+
+async fn accept_until(
+    stop: impl Future<Output = ()>,
+    listener: &TcpListener,
+    router: &Router,
+    stopping: &watch::Receiver<()>,
+) {
+    let mut stop = pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                tokio::spawn(serve_connection(stream, router.clone(), stopping.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "accepting a connection failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve_connection(stream: TcpStream, router: Router, mut stopping: watch::Receiver<()>) {
+    // Small messages must not wait for an acknowledgement of the one before.
+    let _ = stream.set_nodelay(true);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        _ = stopping.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Completes at the first SIGTERM or SIGINT; the handlers stand once this returns.
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => (),
+            _ = interrupt.recv() => (),
+        }
+    })
+}

@@ -1,0 +1,114 @@
+//! The settings that every plugin has: where to listen, who may ask, how much a body may hold.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use crate::environment::{ConfigurationError, Environment};
+use crate::guard::ApiKey;
+
+/// The longest time that a stop waits for open requests.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// The pages that may ask from a browser, with credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origins {
+    /// Whatever origin asks.
+    Any,
+    /// These alone, written as browsers send them.
+    Only(Vec<String>),
+}
+
+/// What a plugin's server is configured with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// The key that every guarded route asks for; open where there is none.
+    pub api_key: Option<ApiKey>,
+    /// Cross-origin rule.
+    pub origins: Origins,
+    /// The most bytes of a request body.
+    pub body_limit: usize,
+    /// The longest time that a stop waits for open requests.
+    pub stop_within: Duration,
+}
+
+impl Settings {
+    /// Reads `<NAME>_PORT` and its relatives for the plugin of this name; `port`, `origins` and
+    /// `body_limit` are its defaults.
+    pub fn read(
+        environment: &Environment,
+        name: &str,
+        port: u16,
+        origins: Origins,
+        body_limit: usize,
+    ) -> Result<Self, ConfigurationError> {
+        let prefix = name.to_ascii_uppercase().replace('-', "_");
+        let own = |suffix: &str| format!("{prefix}_{suffix}");
+        let port = environment.number(&[&own("PORT"), &own("PLUGIN_PORT"), "PORT"], port)?;
+        let host = host(environment, &own("HOST"))?;
+        let key = environment.secret(&[&own("API_KEY"), "NSELF_API_KEY"])?;
+        let origins = match environment.list(&[&own("CORS_ORIGIN"), "CORS_ORIGIN"]) {
+            Some(list) if list.iter().any(|origin| origin == "*") => Origins::Any,
+            Some(list) => Origins::Only(list),
+            None => origins,
+        };
+        Ok(Self {
+            address: SocketAddr::new(host, port),
+            api_key: key.map(ApiKey::new),
+            origins,
+            body_limit,
+            stop_within: STOP_WITHIN,
+        })
+    }
+}
+
+fn host(environment: &Environment, own: &str) -> Result<IpAddr, ConfigurationError> {
+    for name in [own, "HOST"] {
+        if let Some(value) = environment.text(&[name]) {
+            return value.parse().map_err(|_| {
+                let message = format!("`{name}` is `{value}`, which is not an IP address");
+                ConfigurationError::new(message)
+            });
+        }
+    }
+    Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Settings, ConfigurationError> {
+        let environment = Environment::from_pairs(pairs.iter().copied());
+        Settings::read(&environment, "file-processing", 3104, Origins::Any, 1024)
+    }
+
+    #[test]
+    fn the_plugins_own_port_wins_over_the_common_one() {
+        let address = |pairs| read(pairs).expect("legal settings").address.to_string();
+        assert_eq!(address(&[]), "0.0.0.0:3104");
+        assert_eq!(address(&[("PORT", "1")]), "0.0.0.0:1");
+        assert_eq!(address(&[("FILE_PROCESSING_PLUGIN_PORT", "2"), ("PORT", "1")]), "0.0.0.0:2");
+        let all = [("FILE_PROCESSING_PORT", "3"), ("FILE_PROCESSING_PLUGIN_PORT", "2")];
+        assert_eq!(address(&all), "0.0.0.0:3");
+        assert_eq!(address(&[("HOST", "127.0.0.1")]), "127.0.0.1:3104");
+    }
+
+    #[test]
+    fn a_host_that_is_no_address_is_named() {
+        let error = read(&[("FILE_PROCESSING_HOST", "nowhere")]).expect_err("an error");
+        assert!(error.to_string().contains("`FILE_PROCESSING_HOST` is `nowhere`"));
+    }
+
+    #[test]
+    fn origins_come_from_a_list_or_a_star() {
+        let origins = |value| {
+            let settings = read(&[("FILE_PROCESSING_CORS_ORIGIN", value)]);
+            settings.expect("legal settings").origins
+        };
+        assert_eq!(origins("*"), Origins::Any);
+        let both = ["http://a:1", "http://b"].map(str::to_owned).to_vec();
+        assert_eq!(origins("http://a:1, http://b"), Origins::Only(both));
+    }
+}

@@ -1,0 +1,373 @@
+//! Doing: runs a plan's steps, one call or file operation each. Decides nothing; what fails is undone by `undo` from
+//! the record that is on disk before the first step.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use crate::context::Context;
+use crate::docker::{ContainerSpec, Docker, label};
+use crate::error::Error;
+use crate::fs;
+use crate::health::{FIRST_PAUSE, LONGEST_PAUSE, Probe, Verdict};
+use crate::name::PluginName;
+use crate::package::recipe::Recipe;
+use crate::plan::{Action, Activation, Plan};
+use crate::state::{Receipt, Record, Undo};
+use crate::ui::Event;
+use crate::undo;
+use crate::values::Values;
+
+/// How long a container without a port must run to count as healthy.
+const STEADY: Duration = Duration::from_secs(5);
+/// How often the container's state is asked for while health is awaited, besides the engine's own word of its exit.
+const STATE_EVERY: Duration = Duration::from_secs(1);
+/// How many of the last log lines a failure shows.
+const LAST_LINES: u32 = 20;
+
+/// All that an installation needs besides its plan.
+#[derive(Debug)]
+pub struct Job<'a> {
+    pub plan: &'a Plan,
+    pub undo: Vec<Undo>,
+    pub transaction: &'a str,
+    pub recipe: &'a Recipe,
+    pub activation: Option<&'a Activation>,
+    /// Values made at random, by name.
+    pub generated: &'a [(String, String)],
+    /// Labels of everything that the transaction makes.
+    pub labels: BTreeMap<String, String>,
+    /// Labels of the image that is built.
+    pub image_labels: BTreeMap<String, String>,
+    /// Values that must not be shown, whatever a container logs.
+    pub secrets: Vec<String>,
+}
+
+/// What the steps brought to light.
+#[derive(Debug, Default, Clone)]
+pub struct Proven {
+    pub image_id: String,
+    pub container_id: String,
+    pub verdict: Option<Verdict>,
+    pub healthy_after: Duration,
+}
+
+/// Runs an installation's plan. `receipt` is written when everything is proven.
+pub async fn run(cx: &Context, job: &Job<'_>, receipt: impl FnOnce(&Proven) -> Receipt) -> Result<Proven, Error> {
+    let record = Record {
+        id: job.transaction.to_owned(),
+        plugin: job.plan.plugin.clone(),
+        project: job.plan.project.clone(),
+        is_removal: false,
+        undo: job.undo.clone(),
+        finish: job.plan.finish(),
+    };
+    cx.state.begin(&record)?;
+    match steps(cx, job, receipt).await {
+        Ok(proven) => {
+            for left in undo::finish(cx, &record).await {
+                cx.reporter.event(Event::Warning { text: &format!("{}: {left}", job.plan.plugin) });
+            }
+            Ok(proven)
+        }
+        Err(cause) => {
+            cx.reporter.event(Event::Started { plugin: job.plan.plugin.as_str(), what: "failed; undoing" });
+            let left = undo::undo(cx, &record).await;
+            if left.is_empty() { Err(cause) } else { Err(Error::RollbackIncomplete { cause: Box::new(cause), left }) }
+        }
+    }
+}
+
+async fn steps(cx: &Context, job: &Job<'_>, receipt: impl FnOnce(&Proven) -> Receipt) -> Result<Proven, Error> {
+    let docker = cx.docker().await?;
+    let mut run = Run { cx, job, docker, proven: Proven::default(), exit: None, started: None };
+    let mut receipt = Some(receipt);
+    for step in &job.plan.steps {
+        if cx.interrupt.is_wanted() {
+            return Err(Error::Interrupted);
+        }
+        match &step.action {
+            Action::WriteReceipt => {
+                if let Some(receipt) = receipt.take() {
+                    cx.state.write_receipt(&receipt(&run.proven))?;
+                }
+            }
+            // After the commit point; `undo::finish` does these, here and after a kill.
+            Action::Finish(_) => {}
+            action => run.step(action).await?,
+        }
+    }
+    Ok(run.proven)
+}
+
+struct Run<'a> {
+    cx: &'a Context,
+    job: &'a Job<'a>,
+    docker: &'a Docker,
+    proven: Proven,
+    exit: Option<tokio::task::JoinHandle<Option<i64>>>,
+    started: Option<tokio::time::Instant>,
+}
+
+impl Run<'_> {
+    async fn step(&mut self, action: &Action) -> Result<(), Error> {
+        let (what, subject) = action.words();
+        self.cx.reporter.event(Event::Detail { plugin: self.plugin(), text: &format!("{what} {subject}") });
+        match action {
+            Action::StoreValues { .. } => self.store_values().await?,
+            Action::UseImage { id, .. } => self.proven.image_id.clone_from(id),
+            Action::BuildImage { tag } => self.build(tag).await?,
+            Action::PullImage { reference } => self.pull(reference).await?,
+            Action::CreateNetwork { name } => self.create_network(name).await?,
+            Action::CreateVolume { name } => self.docker.create_volume(name, self.job.labels.clone()).await?,
+            Action::CreateContainer { spec } => {
+                let spec = ContainerSpec { image: self.proven.image_id.clone(), ..(**spec).clone() };
+                self.proven.container_id = self.docker.create_container(&spec).await?;
+            }
+            Action::JoinNetwork { network, container } => {
+                let aliases = [self.plugin().to_owned(), format!("plugin-{}", self.plugin())];
+                self.docker.join_network(network, container, &aliases).await?;
+            }
+            Action::StopContainer { name } => self.docker.stop_container(name).await?,
+            Action::StartContainer { name } => self.start(name).await?,
+            Action::WaitHealthy { container, port, path } => self.wait_healthy(container, *port, path).await?,
+            Action::RenameContainer { from, to } => self.docker.rename_container(from, to).await?,
+            Action::ActivatePackage { .. } => self.activate()?,
+            Action::WriteReceipt | Action::Finish(_) => {}
+        }
+        Ok(())
+    }
+
+    fn plugin(&self) -> &str {
+        self.job.plan.plugin.as_str()
+    }
+
+    fn started(&self, what: &str) {
+        self.cx.reporter.event(Event::Started { plugin: self.job.plan.plugin.as_str(), what });
+    }
+
+    async fn store_values(&self) -> Result<(), Error> {
+        let _lock = self.cx.state.lock("_values", self.cx.settings.lock_timeout).await?;
+        let mut values = Values::read(&self.cx.settings.config_dir, &self.job.plan.project)?;
+        for (key, value) in self.job.generated {
+            values.set(self.plugin(), key, value);
+        }
+        Ok(values.write()?)
+    }
+
+    async fn build(&mut self, tag: &str) -> Result<(), Error> {
+        self.started(&format!("building the image {tag}"));
+        let job = self.job;
+        let plugin = self.plugin().to_owned();
+        let Recipe::Dockerfile { path, .. } = job.recipe else { return Ok(()) };
+        let labels: HashMap<String, String> =
+            job.labels.iter().chain(&job.image_labels).map(|(key, value)| (key.clone(), value.clone())).collect();
+        let reporter = self.cx.reporter.clone();
+        let mut progress = move |line: &str| reporter.event(Event::Detail { plugin: &plugin, text: line });
+        let (sender, context) = tokio::sync::mpsc::channel(4);
+        let recipe = job.recipe.clone();
+        let writer = tokio::task::spawn_blocking(move || recipe.write_build_context(ChannelWriter { sender }));
+        let build = self.docker.build_image((tag, path), &labels, context, &mut progress);
+        // Dropping the request ends the build: the engine removes what it had begun.
+        self.proven.image_id = tokio::select! {
+            image = build => image?,
+            () = self.cx.interrupt.wanted() => return Err(Error::Interrupted),
+        };
+        match writer.await {
+            Ok(Err(source)) => Err(Error::Package { plugin: self.plugin().to_owned(), source }),
+            _ => Ok(()),
+        }
+    }
+
+    async fn pull(&mut self, reference: &str) -> Result<(), Error> {
+        self.started(&format!("pulling the image {reference}"));
+        let plugin = self.plugin().to_owned();
+        let reporter = self.cx.reporter.clone();
+        let mut progress =
+            move |done, total| reporter.event(Event::Bytes { plugin: &plugin, done, total: Some(total) });
+        tokio::select! {
+            pulled = self.docker.pull_image(reference, &mut progress) => pulled?,
+            () = self.cx.interrupt.wanted() => return Err(Error::Interrupted),
+        }
+        let image = self.docker.inspect_image(reference).await?;
+        self.proven.image_id = image.map(|image| image.id).unwrap_or_default();
+        Ok(())
+    }
+
+    /// Several plugins of one new project make the same network at the same time; the engine would make two of that
+    /// name, so that is done under a lock.
+    async fn create_network(&self, name: &str) -> Result<(), Error> {
+        let _lock = self.cx.state.lock("_network", self.cx.settings.lock_timeout).await?;
+        let observed = self.docker.observe(&self.cx.state.home_id()?).await?;
+        if observed.network(name).is_none() {
+            self.docker.create_network(name, self.job.labels.clone()).await?;
+        }
+        Ok(())
+    }
+
+    async fn start(&mut self, container: &str) -> Result<(), Error> {
+        self.started("starting");
+        let docker = self.docker.clone();
+        let name = container.to_owned();
+        // Asked before the start, so that an exit at once is not missed; `None` when the engine could not say.
+        self.exit = Some(tokio::spawn(async move { docker.next_exit(&name).await.ok() }));
+        tokio::task::yield_now().await;
+        self.started = Some(tokio::time::Instant::now());
+        Ok(self.docker.start_container(container).await?)
+    }
+
+    async fn wait_healthy(&mut self, container: &str, port: Option<u16>, path: &str) -> Result<(), Error> {
+        self.started("waiting until it is healthy");
+        let since = self.started.unwrap_or_else(tokio::time::Instant::now);
+        let deadline = since + self.cx.settings.ready_timeout;
+        let mut exit = self.exit.take();
+        let exited = async {
+            match exit.as_mut() {
+                Some(handle) => match handle.await {
+                    Ok(Some(code)) => code,
+                    _ => std::future::pending().await,
+                },
+                None => std::future::pending().await,
+            }
+        };
+        let outcome = tokio::select! {
+            code = exited => Err(format!("its container exited with code {code}")),
+            verdict = self.probe_until_usable(container, port, path) => verdict,
+            () = tokio::time::sleep_until(deadline) => {
+                let last = match port {
+                    Some(port) => Probe { port, path: path.to_owned() }.ask().await,
+                    None => Verdict::Unhealthy("it did not keep running".into()),
+                };
+                let seconds = self.cx.settings.ready_timeout.as_secs_f64();
+                match last {
+                    Verdict::Unhealthy(reason) => Err(format!("not within {seconds} s: {reason}")),
+                    usable => Ok(usable),
+                }
+            }
+            () = self.cx.interrupt.wanted() => return Err(Error::Interrupted),
+        };
+        if let Some(handle) = exit {
+            handle.abort();
+        }
+        match outcome {
+            Ok(verdict) => {
+                self.proven.healthy_after = since.elapsed();
+                self.proven.verdict = Some(verdict);
+                Ok(())
+            }
+            Err(verdict) => Err(self.unhealthy(container, verdict).await),
+        }
+    }
+
+    async fn probe_until_usable(&self, container: &str, port: Option<u16>, path: &str) -> Result<Verdict, String> {
+        let mut pause = FIRST_PAUSE;
+        let mut last_look = tokio::time::Instant::now();
+        let began = last_look;
+        loop {
+            match port {
+                Some(port) => {
+                    let verdict = Probe { port, path: path.to_owned() }.ask().await;
+                    if verdict.is_usable() {
+                        return Ok(verdict);
+                    }
+                }
+                None => {
+                    if self.engine_says_healthy(container, began.elapsed()).await? {
+                        return Ok(Verdict::Healthy);
+                    }
+                }
+            }
+            if last_look.elapsed() >= STATE_EVERY {
+                last_look = tokio::time::Instant::now();
+                self.check_still_running(container).await?;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Without a port: the engine's own check if the image has one, else running for a while.
+    async fn engine_says_healthy(&self, container: &str, so_far: Duration) -> Result<bool, String> {
+        let state = self.docker.inspect_container(container).await.map_err(|error| error.to_string())?;
+        Ok(match state.health.as_deref() {
+            Some("healthy") => true,
+            None | Some("" | "none") => state.running && so_far >= STEADY,
+            Some(_) => false,
+        })
+    }
+
+    async fn check_still_running(&self, container: &str) -> Result<(), String> {
+        let state = self.docker.inspect_container(container).await.map_err(|error| error.to_string())?;
+        if state.running {
+            return Ok(());
+        }
+        let memory = if state.out_of_memory { " (out of memory)" } else { "" };
+        Err(format!("its container exited with code {}{memory}", state.exit_code))
+    }
+
+    async fn unhealthy(&self, container: &str, verdict: String) -> Error {
+        let lines = self.docker.last_lines(container, LAST_LINES).await.unwrap_or_default();
+        let log = lines.into_iter().map(|line| redact(&line.text, &self.job.secrets)).collect();
+        Error::Unhealthy { plugin: self.job.plan.plugin.clone(), verdict, log }
+    }
+
+    fn activate(&self) -> Result<(), Error> {
+        let Some(activation) = self.job.activation else { return Ok(()) };
+        fs::sync_tree(&activation.staged)?;
+        if activation.active.symlink_metadata().is_ok() {
+            fs::exchange(&activation.staged, &activation.active)?;
+        } else {
+            fs::rename(&activation.staged, &activation.active)?;
+        }
+        Ok(fs::sync_folder(activation.active.parent().unwrap_or(&activation.active))?)
+    }
+}
+
+/// Hands what is written to the engine's request, chunk by chunk, so that no package is held in memory whole.
+struct ChannelWriter {
+    sender: tokio::sync::mpsc::Sender<Vec<u8>>,
+}
+
+impl std::io::Write for ChannelWriter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let chunk = bytes[..bytes.len().min(256 * 1024)].to_vec();
+        let length = chunk.len();
+        let closed = |_| std::io::Error::new(std::io::ErrorKind::BrokenPipe, "the engine takes no more");
+        self.sender.blocking_send(chunk).map_err(closed)?;
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Takes known secrets out of a line: a plugin may log what it was given.
+fn redact(line: &str, secrets: &[String]) -> String {
+    secrets.iter().filter(|secret| secret.len() >= 6).fold(line.to_owned(), |line, secret| line.replace(secret, "***"))
+}
+
+/// The labels that everything made by a transaction carries.
+pub fn transaction_labels(
+    plugin: &PluginName,
+    project: &str,
+    home: &str,
+    transaction: &str,
+) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        (label::PLUGIN.to_owned(), plugin.as_str().to_owned()),
+        (label::PROJECT.to_owned(), project.to_owned()),
+        (label::HOME.to_owned(), home.to_owned()),
+        (label::TRANSACTION.to_owned(), transaction.to_owned()),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::redact;
+
+    #[test]
+    fn known_secrets_are_taken_out_of_log_lines() {
+        let secrets = ["hunter2hunter2".to_owned(), "abc".to_owned()];
+        assert_eq!(redact("key=hunter2hunter2 abc", &secrets), "key=*** abc");
+    }
+}

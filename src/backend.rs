@@ -1,0 +1,36 @@
+//! The backend CLI: the next `nself` on the PATH. What this program does not own is handed to it, words, exit code and
+//! terminal untouched.
+
+use std::ffi::OsString;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::error::Error;
+use crate::settings::{HANDED_OVER, search_path};
+
+/// The next `nself` on the PATH that is not this program.
+pub fn find() -> Option<PathBuf> {
+    let (path, is_handed_over) = search_path();
+    // A backend that hands to us what we handed to it would go on for ever.
+    if is_handed_over {
+        return None;
+    }
+    let own = std::env::current_exe().ok()?.metadata().ok()?;
+    std::env::split_paths(&path?).map(|folder| folder.join("nself")).find(|candidate| {
+        candidate.metadata().is_ok_and(|metadata| {
+            let is_own = (metadata.dev(), metadata.ino()) == (own.dev(), own.ino());
+            metadata.is_file() && metadata.permissions().mode() & 0o111 != 0 && !is_own
+        })
+    })
+}
+
+/// Becomes the backend CLI. Returns only when that fails.
+pub fn hand_over(program: &PathBuf, words: &[OsString]) -> Error {
+    let failure = Command::new(program).args(words).env(HANDED_OVER, "1").exec();
+    Error::Usage {
+        message: format!("the backend CLI `{}` could not be run: {failure}", program.display()),
+        hint: Some(format!("run it yourself: {} …", program.display())),
+    }
+}

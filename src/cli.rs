@@ -1,0 +1,282 @@
+//! The command line as types: clap and nothing else. No logic, no reading, no printing.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// What `--version` says after the program's name; the words tell this program from a backend CLI.
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (plugin manager)");
+
+/// Brings a self-hosted backend's plugins up healthy on Docker, in one command, or leaves nothing behind
+#[derive(Debug, Parser)]
+#[command(name = "nself", version = VERSION, disable_help_subcommand = true, max_term_width = 100)]
+#[command(after_help = "Any other word is handed to the nself backend CLI that is next on the PATH.")]
+pub struct Cli {
+    #[command(flatten)]
+    pub flags: GlobalFlags,
+    #[command(subcommand)]
+    pub command: TopCommand,
+}
+
+/// The words after `nself`.
+#[derive(Debug, Subcommand)]
+pub enum TopCommand {
+    /// Install, look after and remove plugins
+    #[command(visible_alias = "plugins", arg_required_else_help = true)]
+    Plugin {
+        #[command(subcommand)]
+        command: PluginCommand,
+    },
+    /// Show a plugin's log (without a backend CLI)
+    Logs(LogsArguments),
+    /// Show the state of the installed plugins (without a backend CLI)
+    Status(NamesArguments),
+    /// Start stopped plugins (without a backend CLI)
+    Start(NamesArguments),
+    /// Stop plugins (without a backend CLI)
+    Stop(NamesArguments),
+    /// Restart plugins (without a backend CLI)
+    Restart(NamesArguments),
+}
+
+/// The words after `nself plugin`.
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// Install plugins and prove them healthy
+    #[command(visible_alias = "add")]
+    Install(InstallArguments),
+    /// Remove plugins; data and settings are kept
+    #[command(visible_aliases = ["rm", "uninstall"])]
+    Remove(RemoveArguments),
+    /// List the plugins there are, or those installed
+    #[command(visible_alias = "ls")]
+    List(ListArguments),
+    /// Show all that is known of a plugin
+    Info(InfoArguments),
+    /// Show the state of the installed plugins: container, address, health
+    Status(NamesArguments),
+    /// Ask the installed plugins for their health; exit 1 if one is sick
+    Health(NamesArguments),
+    /// Show a plugin's log
+    Logs(LogsArguments),
+    /// Start stopped plugins
+    Start(NamesArguments),
+    /// Stop plugins; they stay stopped until started
+    Stop(NamesArguments),
+    /// Restart plugins
+    Restart(NamesArguments),
+    /// Fetch the registry documents anew
+    #[command(visible_alias = "sync-registry")]
+    Refresh(RegistryFlags),
+    /// Show or set a plugin's values
+    Config(ConfigArguments),
+    /// Make archives and a registry document from package folders (for authors)
+    Pack(PackArguments),
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, Default, Args)]
+pub struct GlobalFlags {
+    /// Print one JSON document on standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say nothing but the answer and errors
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more of what is done and why
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: ColorChoice,
+    /// The project's name, before what its env files say
+    #[arg(long, global = true, value_name = "NAME")]
+    pub project: Option<String>,
+    /// The project's folder (default: `.`, else `./backend`)
+    #[arg(long, global = true, value_name = "DIR")]
+    pub project_dir: Option<PathBuf>,
+    /// How long a plugin may take to become healthy, such as 90s or 2m
+    #[arg(long, global = true, value_name = "TIME")]
+    pub timeout: Option<String>,
+}
+
+/// When output is coloured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// Which registries are asked, and how.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RegistryFlags {
+    /// Ask this registry only
+    #[arg(long, value_name = "NAME")]
+    pub registry: Option<String>,
+    /// Never touch the network
+    #[arg(long, conflicts_with = "refresh")]
+    pub offline: bool,
+    /// Fetch registry documents anew, whatever the cache holds
+    #[arg(long)]
+    pub refresh: bool,
+    /// Permit plain http to other machines
+    #[arg(long)]
+    pub allow_http: bool,
+}
+
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line are independent")]
+pub struct InstallArguments {
+    /// NAME, NAME@VERSION, REGISTRY/NAME, or the path of a package folder or archive
+    #[arg(required = true, value_name = "PLUGIN")]
+    pub plugins: Vec<String>,
+    #[command(flatten)]
+    pub registries: RegistryFlags,
+    /// Print the plan and change nothing (the package is fetched, since the manifest is inside it)
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Set a variable for the plugins; goes before the environment and all files
+    #[arg(long = "env", value_name = "KEY=VALUE")]
+    pub env: Vec<String>,
+    /// Whether an archive must have a digest: require, warn, or off (default: warn; bundled always require)
+    #[arg(long, value_enum, value_name = "POLICY")]
+    pub verify: Option<VerifyChoice>,
+    /// Grant what the manifest asks for beyond the hardened defaults
+    #[arg(long)]
+    pub allow_privileged: bool,
+    /// Install again although it is installed and healthy
+    #[arg(long)]
+    pub force: bool,
+    /// Answer every question with yes
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// What is asked of an archive's digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum VerifyChoice {
+    Require,
+    Warn,
+    Off,
+}
+
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line are independent")]
+pub struct RemoveArguments {
+    /// The plugins
+    #[arg(required = true, value_name = "NAME")]
+    pub plugins: Vec<String>,
+    /// Delete the plugin's volumes and stored values too
+    #[arg(long, alias = "purge")]
+    pub delete_data: bool,
+    /// Keep data (this is the default)
+    #[arg(long, conflicts_with = "delete_data")]
+    pub keep_data: bool,
+    /// Keep the image
+    #[arg(long)]
+    pub keep_image: bool,
+    /// Remove even what another installed plugin needs
+    #[arg(long)]
+    pub force: bool,
+    /// Print the plan and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Answer every question with yes
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ListArguments {
+    /// Only what is installed
+    #[arg(long, short)]
+    pub installed: bool,
+    /// With descriptions and addresses
+    #[arg(long, short)]
+    pub detailed: bool,
+    /// Only this category
+    #[arg(long, short, value_name = "CATEGORY")]
+    pub category: Option<String>,
+    #[command(flatten)]
+    pub registries: RegistryFlags,
+}
+
+#[derive(Debug, Args)]
+pub struct InfoArguments {
+    /// NAME, NAME@VERSION or REGISTRY/NAME
+    #[arg(value_name = "PLUGIN")]
+    pub plugin: String,
+    #[command(flatten)]
+    pub registries: RegistryFlags,
+}
+
+#[derive(Debug, Args)]
+pub struct NamesArguments {
+    /// The plugins (default: all that are installed)
+    #[arg(value_name = "NAME")]
+    pub plugins: Vec<String>,
+    /// All that are installed
+    #[arg(long, short)]
+    pub all: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct LogsArguments {
+    /// The plugin
+    #[arg(value_name = "NAME")]
+    pub plugin: String,
+    /// Go on until interrupted
+    #[arg(long, short)]
+    pub follow: bool,
+    /// How many lines from the end
+    #[arg(long, short = 'n', alias = "tail", value_name = "N", default_value_t = 100)]
+    pub lines: u32,
+    /// Control characters as they are, even on a terminal
+    #[arg(long)]
+    pub raw: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ConfigArguments {
+    /// The plugin
+    #[arg(value_name = "NAME")]
+    pub plugin: String,
+    #[command(subcommand)]
+    pub action: Option<ConfigAction>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigAction {
+    /// Show one value or all; secrets only with --reveal
+    Get {
+        #[arg(value_name = "KEY")]
+        key: Option<String>,
+        /// Show secret values
+        #[arg(long)]
+        reveal: bool,
+    },
+    /// Store a value; it takes effect at the next install
+    Set {
+        #[arg(value_name = "KEY")]
+        key: String,
+        #[arg(value_name = "VALUE")]
+        value: String,
+    },
+    /// Forget a stored value
+    Unset {
+        #[arg(value_name = "KEY")]
+        key: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct PackArguments {
+    /// Package folders
+    #[arg(required = true, value_name = "FOLDER")]
+    pub folders: Vec<PathBuf>,
+    /// Where archives and registry.json are written
+    #[arg(long, short, value_name = "DIR")]
+    pub output: PathBuf,
+}

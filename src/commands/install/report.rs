@@ -1,0 +1,197 @@
+//! What an installation tells at the end, for each plugin and in all.
+
+use serde_json::{Map, Value, json};
+
+use crate::error::Error;
+use crate::health::Verdict;
+use crate::plan::Plan;
+use crate::state::Receipt;
+use crate::ui::{Report, Style, error_json};
+
+/// What happened to one plugin.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It was installed and healthy already.
+    Current { receipt: Box<Receipt>, verdict: Verdict, newer: Option<String> },
+    /// It was installed, updated or repaired.
+    Installed { receipt: Box<Receipt>, verdict: Verdict, how: How, generated: Vec<String>, passed_over: Vec<String> },
+    /// `--dry-run`: this would be done.
+    Planned(Box<Plan>),
+    /// It was left as it was.
+    Failed(Box<Error>),
+}
+
+/// How a plugin came to be healthy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    New,
+    Replaced,
+    Repaired,
+}
+
+impl How {
+    fn word(self) -> &'static str {
+        match self {
+            Self::New => "installed",
+            Self::Replaced => "replaced",
+            Self::Repaired => "repaired",
+        }
+    }
+}
+
+/// The outcomes of one command, in the order in which they were asked for.
+#[derive(Debug)]
+pub struct InstallReport {
+    pub project: String,
+    pub results: Vec<(String, Outcome)>,
+}
+
+impl InstallReport {
+    fn failures(&self) -> impl Iterator<Item = &Error> {
+        self.results.iter().filter_map(|(_, outcome)| match outcome {
+            Outcome::Failed(error) => Some(error.as_ref()),
+            _ => None,
+        })
+    }
+}
+
+impl Report for InstallReport {
+    fn schema(&self) -> &'static str {
+        "nself.plugin.install/1"
+    }
+
+    fn status(&self) -> &'static str {
+        match self.exit_code() {
+            0 => "ok",
+            10 => "partial",
+            _ => "failed",
+        }
+    }
+
+    /// 0 when all is done; with several plugins 10 when some are, and their own code when none is and all failed alike.
+    fn exit_code(&self) -> u8 {
+        let codes: Vec<u8> = self.failures().map(Error::exit_code).collect();
+        match codes.as_slice() {
+            [] => 0,
+            codes if codes.contains(&8) => 8,
+            codes if codes.contains(&130) => 130,
+            codes if codes.len() < self.results.len() => 10,
+            // What failed only because something it needs failed says nothing of its own.
+            [first, rest @ ..] if rest.iter().all(|code| code == first || *code == 1) => *first,
+            _ => 1,
+        }
+    }
+
+    fn json(&self) -> Map<String, Value> {
+        let results = self.results.iter().map(|(name, outcome)| {
+            let mut fields = Map::new();
+            fields.insert("plugin".into(), name.as_str().into());
+            fields.extend(outcome_json(outcome));
+            Value::Object(fields)
+        });
+        let mut fields = Map::new();
+        fields.insert("project".into(), self.project.as_str().into());
+        fields.insert("results".into(), results.collect());
+        if let Some(error) = self.failures().next() {
+            fields.insert("error".into(), error_json(error));
+        }
+        fields
+    }
+
+    fn errors(&self) -> Vec<&Error> {
+        self.failures().collect()
+    }
+
+    fn text(&self, style: Style) -> String {
+        let mut lines = Vec::new();
+        for (name, outcome) in &self.results {
+            outcome_text(name, outcome, style, &mut lines);
+        }
+        lines.join("\n")
+    }
+}
+
+fn outcome_json(outcome: &Outcome) -> Map<String, Value> {
+    let value = match outcome {
+        Outcome::Current { receipt, verdict, newer } => {
+            let mut value = installed_json(receipt, verdict, "current");
+            value["newer"] = json!(newer);
+            value
+        }
+        Outcome::Installed { receipt, verdict, how, generated, passed_over } => {
+            let mut value = installed_json(receipt, verdict, how.word());
+            value["healthy_after_ms"] = json!(receipt.healthy_after_milliseconds);
+            value["generated"] = json!(generated);
+            value["passed_over"] = json!(passed_over);
+            value
+        }
+        Outcome::Planned(plan) => json!({ "result": "planned", "version": plan.version, "plan": plan }),
+        Outcome::Failed(error) => json!({ "result": "failed", "error": error_json(error) }),
+    };
+    match value {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
+fn installed_json(receipt: &Receipt, verdict: &Verdict, result: &str) -> Value {
+    json!({
+        "result": result,
+        "version": receipt.version,
+        "registry": receipt.registry,
+        "proof": receipt.proof,
+        "addresses": receipt.ports.iter().map(|port| json!({ "name": port.name, "address": port.address() })).collect::<Vec<_>>(),
+        "container": receipt.containers.first().map(|container| &container.name),
+        "health": verdict.word(),
+        "reason": match verdict { Verdict::Degraded(reason) | Verdict::Unhealthy(reason) => Some(reason), Verdict::Healthy => None },
+    })
+}
+
+fn outcome_text(name: &str, outcome: &Outcome, style: Style, lines: &mut Vec<String>) {
+    match outcome {
+        Outcome::Current { receipt, verdict, newer } => {
+            lines.push(format!("{} is installed already and {}", headline(receipt), health(verdict, style)));
+            if let Some(newer) = newer {
+                lines.push(format!("  version {newer} is there too: nself plugin install {name}@{newer}"));
+            }
+        }
+        Outcome::Installed { receipt, verdict, how, generated, .. } => {
+            let seconds = Seconds(receipt.healthy_after_milliseconds);
+            lines.push(format!(
+                "{} is {} and {} after {seconds}",
+                headline(receipt),
+                how.word(),
+                health(verdict, style)
+            ));
+            for port in &receipt.ports {
+                lines.push(format!("  {}: {}", port.name, port.address()));
+            }
+            if let Some(key) = generated.first() {
+                lines.push(format!("  made at random and kept: {}", generated.join(", ")));
+                lines.push(format!("  see it: nself plugin config {name} get {key} --reveal"));
+            }
+        }
+        Outcome::Planned(plan) => lines.push(plan.to_string()),
+        Outcome::Failed(_) => lines.push(format!("{name} is {}", style.failed("not installed"))),
+    }
+}
+
+fn headline(receipt: &Receipt) -> String {
+    format!("{} {} (from {})", receipt.plugin, receipt.version, receipt.registry)
+}
+
+fn health(verdict: &Verdict, style: Style) -> String {
+    match verdict {
+        Verdict::Healthy => style.good("healthy"),
+        Verdict::Degraded(reason) => format!("{} ({reason})", style.warning("degraded")),
+        Verdict::Unhealthy(reason) => format!("{} ({reason})", style.failed("unhealthy")),
+    }
+}
+
+struct Seconds(u64);
+
+impl std::fmt::Display for Seconds {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}.{:02} s", self.0 / 1000, self.0 % 1000 / 10)
+    }
+}

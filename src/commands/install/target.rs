@@ -1,0 +1,243 @@
+//! Targets: from the words of the command line to what is to be installed, dependencies included and put in order.
+//! Asks registries; touches neither engine nor packages.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use semver::Version;
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::name::{PluginName, PluginSpec};
+use crate::package::Package;
+use crate::registries::BUNDLED;
+use crate::registry::{Ask, Catalog, Release};
+use crate::state::Receipt;
+use crate::ui::Event;
+
+/// Where a plugin's package is to come from.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// From a registry.
+    Release(Box<Release>),
+    /// It is installed, and nothing else was asked for.
+    Installed,
+    /// From a folder of this machine.
+    Folder(PathBuf),
+    /// From an archive of this machine.
+    Archive(PathBuf),
+}
+
+/// One plugin to install.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) name: PluginName,
+    pub(super) source: Source,
+    /// Plugins that must be there first.
+    pub(super) dependencies: Vec<PluginName>,
+    /// Why other registries did not deliver.
+    pub(super) passed_over: Vec<String>,
+    /// The newest version that is known, when it is not what is meant.
+    newest: Option<Version>,
+}
+
+impl Target {
+    /// Whether what is installed is what was asked for. The same version with another digest is an error, unless it
+    /// comes from the bundled registry, whose archives are built anew with the program.
+    pub(super) fn accepts(&self, receipt: &Receipt) -> Result<bool, Error> {
+        let release = match &self.source {
+            Source::Installed => return Ok(true),
+            Source::Folder(_) | Source::Archive(_) => return Ok(false),
+            Source::Release(release) => release,
+        };
+        if release.version != receipt.version {
+            return Ok(false);
+        }
+        match (release.digest, receipt.digest) {
+            (Some(offered), Some(installed)) if offered != installed && !release.pinned => Err(Error::DigestMoved {
+                name: self.name.clone(),
+                version: release.version.to_string(),
+                installed: installed.to_string(),
+                offered: offered.to_string(),
+            }),
+            (Some(offered), Some(installed)) => Ok(offered == installed),
+            _ => Ok(release.registry == receipt.registry),
+        }
+    }
+
+    /// The newer version that could be installed by name.
+    pub(super) fn newer_than(&self, receipt: &Receipt) -> Option<String> {
+        self.newest.as_ref().filter(|newest| **newest > receipt.version).map(ToString::to_string)
+    }
+
+    /// What the receipt says of where it came from.
+    pub(super) fn registry_or(&self, earlier: Option<&Receipt>) -> String {
+        match &self.source {
+            Source::Release(release) => release.registry.clone(),
+            Source::Installed => earlier.map_or_else(|| "local".to_owned(), |receipt| receipt.registry.clone()),
+            Source::Folder(_) | Source::Archive(_) => "local".to_owned(),
+        }
+    }
+}
+
+/// How targets are found.
+pub(super) struct Finder<'a> {
+    pub(super) cx: &'a Context,
+    pub(super) catalog: &'a Catalog<'a>,
+    pub(super) project: &'a str,
+    /// `--registry`.
+    pub(super) registry: Option<&'a str>,
+    pub(super) force: bool,
+}
+
+/// What was found for a word, or why nothing was.
+pub(super) type Found = (String, Result<Target, Error>);
+
+impl Finder<'_> {
+    /// Finds the targets of all words and of what they need, each once.
+    pub(super) async fn find(&self, specs: Vec<(String, PluginSpec)>) -> Vec<Found> {
+        let mut found: Vec<Found> = Vec::new();
+        let mut known: BTreeSet<PluginName> = BTreeSet::new();
+        let mut waiting: std::collections::VecDeque<(String, PluginSpec)> = specs.into();
+        while let Some((word, spec)) = waiting.pop_front() {
+            if let PluginSpec::Named { name, .. } = &spec
+                && !known.insert(name.clone())
+            {
+                continue;
+            }
+            let target = self.find_one(&spec).await;
+            if let Ok(target) = &target {
+                known.insert(target.name.clone());
+                let missing = target.dependencies.iter().filter(|name| !known.contains(name));
+                waiting.extend(missing.map(|name| {
+                    let spec = PluginSpec::Named { registry: None, name: name.clone(), version: None };
+                    (name.as_str().to_owned(), spec)
+                }));
+            }
+            let name = target.as_ref().map_or(word, |target| target.name.as_str().to_owned());
+            found.push((name, target));
+        }
+        found
+    }
+
+    async fn find_one(&self, spec: &PluginSpec) -> Result<Target, Error> {
+        match spec {
+            PluginSpec::Local(path) => self.local(path),
+            PluginSpec::Named { registry, name, version } => {
+                let registry = registry.as_deref().or(self.registry);
+                self.named(name, registry, version.as_ref()).await
+            }
+        }
+    }
+
+    fn local(&self, path: &std::path::Path) -> Result<Target, Error> {
+        let path = self.cx.settings.working_dir.join(path);
+        let shown = path.display().to_string();
+        let refused = |source| Error::Package { plugin: shown.clone(), source };
+        let manifest = Package::peek(&path).map_err(refused)?;
+        let source = if path.is_dir() { Source::Folder(path) } else { Source::Archive(path) };
+        Ok(Target {
+            name: manifest.name,
+            source,
+            // What a local package needs is looked up by its author.
+            dependencies: Vec::new(),
+            passed_over: Vec::new(),
+            newest: None,
+        })
+    }
+
+    async fn named(
+        &self,
+        name: &PluginName,
+        registry: Option<&str>,
+        version: Option<&Version>,
+    ) -> Result<Target, Error> {
+        let receipt = self.cx.state.receipt(self.project, name).unwrap_or_default();
+        let ask = Ask { registry, name, version, has_licence_key: self.cx.settings.license_key.is_some() };
+        if let (Some(receipt), None, None, false) = (&receipt, registry, version, self.force) {
+            return Ok(self.installed(name, receipt).await);
+        }
+        let selection = self.catalog.select(&ask).await?;
+        for note in &selection.notes {
+            self.cx.reporter.event(Event::Warning { text: note });
+        }
+        Ok(Target {
+            name: name.clone(),
+            dependencies: self.catalog.plugin_dependencies(&selection.release),
+            passed_over: selection.passed_over.iter().map(ToString::to_string).collect(),
+            source: Source::Release(Box::new(selection.release)),
+            newest: None,
+        })
+    }
+
+    /// What is installed stays as it is, unless the program's own bundle has been built anew since. No network.
+    async fn installed(&self, name: &PluginName, receipt: &Receipt) -> Target {
+        let mut target = Target {
+            name: name.clone(),
+            source: Source::Installed,
+            dependencies: receipt.dependencies.clone(),
+            passed_over: Vec::new(),
+            newest: None,
+        };
+        if receipt.registry != BUNDLED {
+            return target;
+        }
+        let ask = Ask { registry: Some(BUNDLED), name, version: None, has_licence_key: false };
+        if let Ok(selection) = self.catalog.select(&ask).await {
+            let release = selection.release;
+            if release.version != receipt.version {
+                target.newest = Some(release.version);
+            } else if release.digest != receipt.digest {
+                target.source = Source::Release(Box::new(release));
+            }
+        }
+        target
+    }
+}
+
+/// Puts targets into levels: everything in a level needs only what is in earlier ones.
+pub(super) fn levels(
+    dependencies: &BTreeMap<PluginName, Vec<PluginName>>,
+) -> Result<Vec<Vec<PluginName>>, Vec<String>> {
+    let mut done: BTreeSet<&PluginName> = BTreeSet::new();
+    let mut levels = Vec::new();
+    while done.len() < dependencies.len() {
+        let is_ready =
+            |needs: &[PluginName]| needs.iter().all(|name| done.contains(name) || !dependencies.contains_key(name));
+        let ready: Vec<&PluginName> = dependencies
+            .iter()
+            .filter(|(name, needs)| !done.contains(name) && is_ready(needs))
+            .map(|(name, _)| name)
+            .collect();
+        if ready.is_empty() {
+            let circle = dependencies.keys().filter(|name| !done.contains(name));
+            return Err(circle.map(|name| name.as_str().to_owned()).collect());
+        }
+        levels.push(ready.iter().map(|name| (*name).clone()).collect());
+        done.extend(ready);
+    }
+    Ok(levels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn graph(edges: &[(&str, &[&str])]) -> BTreeMap<PluginName, Vec<PluginName>> {
+        let name = |word: &str| word.parse::<PluginName>().unwrap();
+        edges.iter().map(|(from, to)| (name(from), to.iter().map(|word| name(word)).collect())).collect()
+    }
+
+    #[test]
+    fn dependencies_come_first_and_independent_plugins_together() {
+        let levels = levels(&graph(&[("jobs", &["redis"]), ("redis", &[]), ("realtime", &["absent"])])).unwrap();
+        let words: Vec<Vec<&str>> = levels.iter().map(|level| level.iter().map(PluginName::as_str).collect()).collect();
+        assert_eq!(words, [vec!["realtime", "redis"], vec!["jobs"]]);
+    }
+
+    #[test]
+    fn a_circle_is_named() {
+        let circle = levels(&graph(&[("a", &["b"]), ("b", &["a"]), ("c", &[])])).unwrap_err();
+        assert_eq!(circle, ["a", "b"]);
+    }
+}

@@ -1,0 +1,134 @@
+//! `start`, `stop`, `restart`: the containers of installed plugins. What is started is proven healthy.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::cli::NamesArguments;
+use crate::context::Context;
+use crate::error::Error;
+use crate::health::{Probe, Verdict};
+use crate::project::{Project, Strictness};
+use crate::state::Receipt;
+use crate::ui::{Event, Report, Style, error_json};
+use crate::undo;
+
+/// What is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Power {
+    Start,
+    Stop,
+    Restart,
+}
+
+impl Power {
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Start => ("nself.plugin.start/1", "started"),
+            Self::Stop => ("nself.plugin.stop/1", "stopped"),
+            Self::Restart => ("nself.plugin.restart/1", "restarted"),
+        }
+    }
+}
+
+/// What happened to each plugin.
+#[derive(Debug)]
+pub struct PowerReport {
+    power: Power,
+    results: Vec<(Receipt, Result<Option<Verdict>, Error>)>,
+}
+
+/// Starts, stops or restarts the plugins named, or all, at the same time.
+pub async fn run(cx: &Context, arguments: &NamesArguments, power: Power) -> Result<PowerReport, Error> {
+    let project = cx.project(Strictness::Lenient)?;
+    undo::recover(cx).await?;
+    let receipts = super::chosen_receipts(cx, &project.name, &arguments.plugins)?;
+    let work = receipts.into_iter().map(|receipt| async {
+        let result = act(cx, &project, &receipt, power).await;
+        (receipt, result)
+    });
+    Ok(PowerReport { power, results: futures_util::future::join_all(work).await })
+}
+
+async fn act(cx: &Context, project: &Project, receipt: &Receipt, power: Power) -> Result<Option<Verdict>, Error> {
+    let _lock = cx.lock(&receipt.plugin).await?;
+    let docker = cx.docker().await?;
+    let name = project.object_name(receipt.plugin.as_str());
+    let what = match power {
+        Power::Start => "starting",
+        Power::Stop => "stopping",
+        Power::Restart => "restarting",
+    };
+    cx.reporter.event(Event::Started { plugin: receipt.plugin.as_str(), what });
+    match power {
+        Power::Stop => {
+            docker.stop_container(&name).await?;
+            return Ok(None);
+        }
+        Power::Start => docker.start_container(&name).await?,
+        Power::Restart => docker.restart_container(&name).await?,
+    }
+    wait(cx, receipt).await.map(Some)
+}
+
+async fn wait(cx: &Context, receipt: &Receipt) -> Result<Verdict, Error> {
+    let Some(port) = receipt.ports.first() else { return Ok(Verdict::Healthy) };
+    let probe = Probe { port: port.host, path: receipt.health_path.clone() };
+    let deadline = tokio::time::Instant::now() + cx.settings.ready_timeout;
+    loop {
+        match probe.ask().await {
+            Verdict::Unhealthy(reason) if tokio::time::Instant::now() >= deadline => {
+                let verdict = format!("not within {} s: {reason}", cx.settings.ready_timeout.as_secs());
+                return Err(Error::Sick { plugin: receipt.plugin.clone(), verdict });
+            }
+            Verdict::Unhealthy(_) => {}
+            usable => return Ok(usable),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(50)) => {}
+            () = cx.interrupt.wanted() => return Err(Error::Interrupted),
+        }
+    }
+}
+
+impl Report for PowerReport {
+    fn schema(&self) -> &'static str {
+        self.power.words().0
+    }
+
+    fn exit_code(&self) -> u8 {
+        let codes: Vec<u8> = self.errors().into_iter().map(Error::exit_code).collect();
+        match codes.as_slice() {
+            [] => 0,
+            codes if codes.len() < self.results.len() => 10,
+            [first, ..] => *first,
+        }
+    }
+
+    fn errors(&self) -> Vec<&Error> {
+        self.results.iter().filter_map(|(_, result)| result.as_ref().err()).collect()
+    }
+
+    fn json(&self) -> Map<String, Value> {
+        let results = self.results.iter().map(|(receipt, result)| match result {
+            Ok(verdict) => json!({
+                "plugin": receipt.plugin,
+                "result": self.power.words().1,
+                "health": verdict.as_ref().map(Verdict::word),
+            }),
+            Err(error) => json!({ "plugin": receipt.plugin, "result": "failed", "error": error_json(error) }),
+        });
+        let mut fields = Map::new();
+        fields.insert("results".into(), results.collect());
+        fields
+    }
+
+    fn text(&self, style: Style) -> String {
+        let lines = self.results.iter().map(|(receipt, result)| match result {
+            Ok(Some(verdict)) => format!("{} is {} and {}", receipt.plugin, self.power.words().1, verdict.word()),
+            Ok(None) => format!("{} is {}", receipt.plugin, self.power.words().1),
+            Err(_) => format!("{} is {}", receipt.plugin, style.failed("not as wanted")),
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}

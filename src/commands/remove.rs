@@ -1,0 +1,150 @@
+//! `remove`: observe, plan, apply. A removal is committed by its record, so that an interrupted one is finished by the
+//! next command rather than leaving half a plugin.
+
+use serde_json::{Map, Value, json};
+
+use crate::cli::RemoveArguments;
+use crate::context::Context;
+use crate::error::Error;
+use crate::name::PluginName;
+use crate::plan::{self, Plan, Removal};
+use crate::project::{Project, Strictness};
+use crate::state::Record;
+use crate::ui::{Event, Report, Style, error_json};
+use crate::undo;
+
+/// What happened to each plugin.
+#[derive(Debug)]
+pub struct RemoveReport {
+    results: Vec<(String, Result<Plan, Error>)>,
+    is_dry_run: bool,
+    deleted_data: bool,
+}
+
+/// Removes plugins, one after the other; one that cannot be removed does not stop the others.
+pub async fn run(cx: &Context, arguments: &RemoveArguments) -> Result<RemoveReport, Error> {
+    let names: Vec<PluginName> = arguments.plugins.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
+    let project = cx.project(Strictness::Lenient)?;
+    undo::recover(cx).await?;
+    let mut results = Vec::new();
+    for name in &names {
+        let removed = remove_one(cx, &project, name, &names, arguments).await;
+        results.push((name.as_str().to_owned(), removed));
+    }
+    Ok(RemoveReport { results, is_dry_run: arguments.dry_run, deleted_data: arguments.delete_data })
+}
+
+async fn remove_one(
+    cx: &Context,
+    project: &Project,
+    name: &PluginName,
+    together: &[PluginName],
+    arguments: &RemoveArguments,
+) -> Result<Plan, Error> {
+    let _lock = cx.lock(name).await?;
+    let receipt = super::installed(cx, &project.name, name)?;
+    if !arguments.force {
+        check_not_needed(cx, project, name, together)?;
+    }
+    let docker = cx.docker().await?;
+    let observed = docker.observe(&cx.state.home_id()?).await?;
+    let removal = Removal {
+        receipt: &receipt,
+        observed: &observed,
+        project,
+        active: cx.state.active_package(name.as_str()),
+        delete_data: arguments.delete_data,
+        keep_image: arguments.keep_image,
+        is_shared: is_elsewhere(cx, project, name)?,
+    };
+    let plan = plan::remove(&removal);
+    if arguments.dry_run {
+        return Ok(plan);
+    }
+    cx.reporter.event(Event::Started { plugin: name.as_str(), what: "removing" });
+    let record = Record {
+        id: format!("{name}.{}", crate::fs::random_id()),
+        plugin: name.clone(),
+        project: project.name.clone(),
+        is_removal: true,
+        undo: Vec::new(),
+        finish: plan.finish(),
+    };
+    cx.state.begin(&record)?;
+    let left = undo::finish(cx, &record).await;
+    if left.is_empty() {
+        return Ok(plan);
+    }
+    let message = format!("`{name}` is not removed completely");
+    Err(Error::RollbackIncomplete { cause: Box::new(Error::Usage { message, hint: None }), left })
+}
+
+fn is_elsewhere(cx: &Context, project: &Project, name: &PluginName) -> Result<bool, Error> {
+    let mut others = cx.state.projects()?.into_iter().filter(|other| *other != project.name);
+    Ok(others.any(|other| cx.state.receipt(&other, name).is_ok_and(|receipt| receipt.is_some())))
+}
+
+/// What other plugins need stays, unless they go too.
+fn check_not_needed(cx: &Context, project: &Project, name: &PluginName, together: &[PluginName]) -> Result<(), Error> {
+    let needed_by: Vec<String> = cx
+        .state
+        .receipts(&project.name)?
+        .into_iter()
+        .flatten()
+        .filter(|receipt| receipt.dependencies.contains(name) && !together.contains(&receipt.plugin))
+        .map(|receipt| receipt.plugin.as_str().to_owned())
+        .collect();
+    if needed_by.is_empty() { Ok(()) } else { Err(Error::StillNeeded { name: name.clone(), needed_by }) }
+}
+
+impl Report for RemoveReport {
+    fn schema(&self) -> &'static str {
+        "nself.plugin.remove/1"
+    }
+
+    fn status(&self) -> &'static str {
+        match self.exit_code() {
+            0 => "ok",
+            10 => "partial",
+            _ => "failed",
+        }
+    }
+
+    fn exit_code(&self) -> u8 {
+        let codes: Vec<u8> = self.errors().into_iter().map(Error::exit_code).collect();
+        match codes.as_slice() {
+            [] => 0,
+            codes if codes.len() < self.results.len() => 10,
+            [first, rest @ ..] if rest.iter().all(|code| code == first) => *first,
+            _ => 1,
+        }
+    }
+
+    fn errors(&self) -> Vec<&Error> {
+        self.results.iter().filter_map(|(_, result)| result.as_ref().err()).collect()
+    }
+
+    fn json(&self) -> Map<String, Value> {
+        let results = self.results.iter().map(|(name, result)| match result {
+            Ok(plan) if self.is_dry_run => json!({ "plugin": name, "result": "planned", "plan": plan }),
+            Ok(plan) => json!({ "plugin": name, "result": "removed", "version": plan.version }),
+            Err(error) => json!({ "plugin": name, "result": "failed", "error": error_json(error) }),
+        });
+        let mut fields = Map::new();
+        fields.insert("results".into(), results.collect());
+        if let Some(error) = self.errors().first() {
+            fields.insert("error".into(), error_json(error));
+        }
+        fields
+    }
+
+    fn text(&self, style: Style) -> String {
+        let kept = if self.deleted_data { "data and values deleted" } else { "data and values kept" };
+        let lines = self.results.iter().map(|(name, result)| match result {
+            Ok(plan) if self.is_dry_run => plan.to_string(),
+            Ok(plan) => format!("{name} {} is removed ({kept})", plan.version),
+            Err(_) => format!("{name} is {}", style.failed("not removed")),
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}

@@ -1,0 +1,89 @@
+//! What every command works with: settings, state, the clock, where to print. Read once; the engine is connected to
+//! at the first need.
+
+use std::collections::HashMap;
+use std::time::SystemTime;
+
+use tokio::sync::OnceCell;
+
+use crate::docker::{Docker, Endpoint};
+use crate::error::Error;
+use crate::interrupt::Interrupt;
+use crate::name::PluginName;
+use crate::project::{Project, Strictness};
+use crate::settings::Settings;
+use crate::state::State;
+use crate::ui::{Event, Output, Reporter};
+
+/// Built once a process.
+#[derive(Debug)]
+pub struct Context {
+    pub settings: Settings,
+    pub state: State,
+    pub output: Output,
+    pub reporter: Reporter,
+    pub interrupt: Interrupt,
+    pub process_environment: HashMap<String, String>,
+    docker: OnceCell<Docker>,
+}
+
+impl Context {
+    /// Puts it together; touches neither disk nor network.
+    pub fn new(settings: Settings, output: Output) -> Result<Self, Error> {
+        let interrupt = Interrupt::listen()
+            .map_err(|error| Error::Usage { message: format!("signals cannot be listened to: {error}"), hint: None })?;
+        Ok(Self {
+            state: State::new(&settings.nself_home, &settings.plugin_dir),
+            reporter: output.reporter(),
+            process_environment: settings.environment.iter().cloned().collect(),
+            settings,
+            output,
+            interrupt,
+            docker: OnceCell::new(),
+        })
+    }
+
+    /// The engine, connected to at the first call.
+    pub async fn docker(&self) -> Result<&Docker, Error> {
+        Ok(self.docker.get_or_try_init(|| Docker::connect(&self.settings.docker)).await?)
+    }
+
+    /// Where the engine would be, without touching it.
+    pub fn endpoint(&self) -> Result<Endpoint, Error> {
+        Ok(Endpoint::find(&self.settings.docker)?)
+    }
+
+    /// The project of this command.
+    pub fn project(&self, strictness: Strictness) -> Result<Project, Error> {
+        let flags = &self.settings.flags;
+        let project = Project::read(
+            &self.settings.working_dir,
+            flags.project_dir.as_deref(),
+            flags.project.as_deref(),
+            strictness,
+        )?;
+        for warning in &project.warnings {
+            self.reporter.event(Event::Warning { text: &format!("passed over: {warning}") });
+        }
+        Ok(project)
+    }
+
+    /// Takes the lock of a plugin.
+    pub async fn lock(&self, name: &PluginName) -> Result<crate::state::Lock, Error> {
+        tokio::select! {
+            lock = self.state.lock(name.as_str(), self.settings.lock_timeout) => Ok(lock?),
+            () = self.interrupt.wanted() => Err(Error::Interrupted),
+        }
+    }
+}
+
+/// The time now. The only place that reads the wall clock.
+#[expect(clippy::disallowed_methods, reason = "the one home of the wall clock")]
+pub fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Seconds since 1970.
+pub fn unix_seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

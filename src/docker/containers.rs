@@ -1,0 +1,313 @@
+//! Containers, networks and volumes: each function is one call of the engine.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bollard::models::{
+    ContainerCreateBody, EndpointSettings, HostConfig, HostConfigLogConfig, Mount as EngineMount, MountType,
+    NetworkConnectRequest, NetworkCreateRequest, NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
+    VolumeCreateRequest,
+};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, InspectContainerOptions, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+    RemoveVolumeOptions, RenameContainerOptionsBuilder, RestartContainerOptionsBuilder, StartContainerOptions,
+    StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
+};
+use futures_util::{Stream, StreamExt};
+
+use super::{Docker, EngineError, accept};
+
+/// A port on loopback and the container's port behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PublishedPort {
+    pub host: u16,
+    pub container: u16,
+}
+
+/// A folder that the container gets from outside.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Mount {
+    /// A named volume at a path.
+    Volume { name: String, path: String },
+    /// A folder of the host, as the manifest wrote it: `host:container[:ro]`.
+    Host(String),
+}
+
+/// All that a container is made from. Two equal specifications give equal containers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ContainerSpec {
+    pub name: String,
+    /// The image's id, so that a moved tag changes nothing.
+    pub image: String,
+    /// `KEY=VALUE`, in order.
+    pub environment: Vec<String>,
+    pub labels: BTreeMap<String, String>,
+    pub ports: Vec<PublishedPort>,
+    pub network: String,
+    pub aliases: Vec<String>,
+    /// Bytes.
+    pub memory: Option<u64>,
+    pub cpus: Option<f64>,
+    pub pids: i64,
+    pub read_only: bool,
+    pub tmpfs: Vec<String>,
+    pub mounts: Vec<Mount>,
+    pub user: Option<String>,
+    pub command: Option<Vec<String>>,
+    pub capabilities: Vec<String>,
+    pub privileged: bool,
+    pub stop_grace_seconds: u32,
+}
+
+/// What the engine says of a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerState {
+    pub running: bool,
+    pub exit_code: i64,
+    pub out_of_memory: bool,
+    /// The engine's own health verdict, where the image has a check.
+    pub health: Option<String>,
+    pub image: String,
+}
+
+/// One line of a container's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    pub is_error_stream: bool,
+    pub text: String,
+}
+
+impl ContainerSpec {
+    fn body(&self) -> ContainerCreateBody {
+        let bindings = self.ports.iter().map(|port| {
+            let host = PortBinding { host_ip: Some("127.0.0.1".into()), host_port: Some(port.host.to_string()) };
+            (format!("{}/tcp", port.container), Some(vec![host]))
+        });
+        let endpoint = EndpointSettings { aliases: Some(self.aliases.clone()), ..Default::default() };
+        ContainerCreateBody {
+            image: Some(self.image.clone()),
+            env: Some(self.environment.clone()),
+            labels: Some(self.labels.clone().into_iter().collect()),
+            exposed_ports: Some(self.ports.iter().map(|port| format!("{}/tcp", port.container)).collect()),
+            user: self.user.clone(),
+            cmd: self.command.clone(),
+            stop_timeout: Some(i64::from(self.stop_grace_seconds)),
+            networking_config: Some(NetworkingConfig {
+                endpoints_config: Some(HashMap::from([(self.network.clone(), endpoint)])),
+            }),
+            host_config: Some(HostConfig { port_bindings: Some(bindings.collect()), ..self.host_config() }),
+            ..Default::default()
+        }
+    }
+
+    fn host_config(&self) -> HostConfig {
+        // 1 GB of cores' time is 1e9 nano-CPUs; a manifest's value is validated to be small and positive.
+        #[expect(clippy::cast_possible_truncation, reason = "at most a few thousand CPUs times 1e9")]
+        let nano_cpus = self.cpus.map(|cpus| (cpus * 1e9) as i64);
+        let tmpfs = self.tmpfs.iter().map(|path| (path.clone(), "rw,nosuid,nodev,noexec,size=64m".to_owned()));
+        let volumes = self.mounts.iter().filter_map(|mount| match mount {
+            Mount::Volume { name, path } => Some(EngineMount {
+                typ: Some(MountType::VOLUME),
+                source: Some(name.clone()),
+                target: Some(path.clone()),
+                ..Default::default()
+            }),
+            Mount::Host(_) => None,
+        });
+        let binds = self.mounts.iter().filter_map(|mount| match mount {
+            Mount::Host(bind) => Some(bind.clone()),
+            Mount::Volume { .. } => None,
+        });
+        HostConfig {
+            network_mode: Some(self.network.clone()),
+            memory: self.memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
+            nano_cpus,
+            pids_limit: Some(self.pids),
+            cap_drop: Some(vec!["ALL".into()]),
+            cap_add: Some(self.capabilities.clone()),
+            security_opt: Some(vec!["no-new-privileges".into()]),
+            privileged: Some(self.privileged),
+            readonly_rootfs: Some(self.read_only),
+            tmpfs: Some(tmpfs.collect()),
+            mounts: Some(volumes.collect()),
+            binds: Some(binds.collect()),
+            log_config: Some(HostConfigLogConfig {
+                typ: Some("json-file".into()),
+                config: Some(HashMap::from([
+                    ("max-size".to_owned(), "10m".to_owned()),
+                    ("max-file".to_owned(), "3".to_owned()),
+                ])),
+            }),
+            restart_policy: Some(RestartPolicy {
+                name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
+                maximum_retry_count: None,
+            }),
+            ..Default::default()
+        }
+    }
+}
+
+impl Docker {
+    /// Makes a network for plugins.
+    pub async fn create_network(&self, name: &str, labels: BTreeMap<String, String>) -> Result<(), EngineError> {
+        let request = NetworkCreateRequest {
+            name: name.to_owned(),
+            labels: Some(labels.into_iter().collect()),
+            ..Default::default()
+        };
+        let made = self.client.create_network(request).await;
+        made.map(drop).map_err(self.failed(format!("make the network `{name}`")))
+    }
+
+    /// Removes a network; false when it was gone, or when containers still use it.
+    pub async fn remove_network(&self, name: &str) -> Result<bool, EngineError> {
+        let removed = self.client.remove_network(name).await;
+        accept(removed.map_err(self.failed(format!("remove the network `{name}`"))), &[403, 404, 409])
+    }
+
+    /// Joins a container to a further network.
+    pub async fn join_network(&self, network: &str, container: &str, aliases: &[String]) -> Result<(), EngineError> {
+        let request = NetworkConnectRequest {
+            container: container.to_owned(),
+            endpoint_config: Some(EndpointSettings { aliases: Some(aliases.to_vec()), ..Default::default() }),
+        };
+        let joined = self.client.connect_network(network, request).await;
+        joined.map_err(self.failed(format!("join `{container}` to the network `{network}`")))
+    }
+
+    /// Makes a container and returns its id.
+    pub async fn create_container(&self, spec: &ContainerSpec) -> Result<String, EngineError> {
+        let options = CreateContainerOptionsBuilder::new().name(&spec.name).build();
+        let made = self.client.create_container(Some(options), spec.body()).await;
+        made.map(|answer| answer.id).map_err(self.failed(format!("make the container `{}`", spec.name)))
+    }
+
+    /// Starts a container; one that runs already is fine.
+    pub async fn start_container(&self, container: &str) -> Result<(), EngineError> {
+        let started = self.client.start_container(container, None::<StartContainerOptions>).await;
+        accept(started.map_err(self.failed(format!("start the container `{container}`"))), &[304]).map(drop)
+    }
+
+    /// Stops a container after its own grace time; one that is gone or stopped already is fine.
+    pub async fn stop_container(&self, container: &str) -> Result<(), EngineError> {
+        let options = StopContainerOptionsBuilder::new().build();
+        let stopped = self.client.stop_container(container, Some(options)).await;
+        accept(stopped.map_err(self.failed(format!("stop the container `{container}`"))), &[304, 404]).map(drop)
+    }
+
+    /// Stops and starts a container.
+    pub async fn restart_container(&self, container: &str) -> Result<(), EngineError> {
+        let options = RestartContainerOptionsBuilder::new().build();
+        let restarted = self.client.restart_container(container, Some(options)).await;
+        restarted.map_err(self.failed(format!("restart the container `{container}`")))
+    }
+
+    /// Gives a container another name.
+    pub async fn rename_container(&self, container: &str, name: &str) -> Result<(), EngineError> {
+        let options = RenameContainerOptionsBuilder::new().name(name).build();
+        let renamed = self.client.rename_container(container, options).await;
+        renamed.map_err(self.failed(format!("rename the container `{container}` to `{name}`")))
+    }
+
+    /// Removes a container, running or not, and its anonymous volumes; false when it was gone.
+    pub async fn remove_container(&self, container: &str) -> Result<bool, EngineError> {
+        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+        let removed = self.client.remove_container(container, Some(options)).await;
+        accept(removed.map_err(self.failed(format!("remove the container `{container}`"))), &[404])
+    }
+
+    /// What the engine says of a container.
+    pub async fn inspect_container(&self, container: &str) -> Result<ContainerState, EngineError> {
+        let answer = self.client.inspect_container(container, None::<InspectContainerOptions>).await;
+        let answer = answer.map_err(self.failed(format!("look at the container `{container}`")))?;
+        let state = answer.state.unwrap_or_default();
+        Ok(ContainerState {
+            running: state.running.unwrap_or(false) && !state.restarting.unwrap_or(false),
+            exit_code: state.exit_code.unwrap_or(0),
+            out_of_memory: state.oom_killed.unwrap_or(false),
+            health: state.health.and_then(|health| health.status).map(|status| status.to_string()),
+            image: answer.image.unwrap_or_default(),
+        })
+    }
+
+    /// Waits for the container's next exit and gives its exit code. Asked before the start, so that no exit is missed.
+    pub async fn next_exit(&self, container: &str) -> Result<i64, EngineError> {
+        let options = WaitContainerOptionsBuilder::new().condition("next-exit").build();
+        let mut answers = Box::pin(self.client.wait_container(container, Some(options)));
+        match answers.next().await {
+            Some(Ok(answer)) => Ok(answer.status_code),
+            // bollard reports every exit code but 0 as an error of its own.
+            Some(Err(bollard::errors::Error::DockerContainerWaitError { code, .. })) => Ok(code),
+            Some(Err(error)) => Err(self.failed(format!("wait for the container `{container}`"))(error)),
+            None => Err(EngineError::Gone {
+                endpoint: self.endpoint.to_string(),
+                action: format!("wait for the container `{container}`"),
+            }),
+        }
+    }
+
+    /// The last lines of a container's log.
+    pub async fn last_lines(&self, container: &str, count: u32) -> Result<Vec<LogLine>, EngineError> {
+        let mut lines = Vec::new();
+        let mut stream = Box::pin(self.log(container, count, false));
+        while let Some(line) = stream.next().await {
+            lines.push(line?);
+        }
+        Ok(lines)
+    }
+
+    /// A container's log as it comes; with `follow` it ends when the container does.
+    pub fn log(
+        &self,
+        container: &str,
+        count: u32,
+        follow: bool,
+    ) -> impl Stream<Item = Result<LogLine, EngineError>> + '_ {
+        let options =
+            LogsOptionsBuilder::new().stdout(true).stderr(true).follow(follow).tail(&count.to_string()).build();
+        let action = format!("read the log of the container `{container}`");
+        self.client.logs(container, Some(options)).map(move |item| {
+            let output = item.map_err(self.failed(action.clone()))?;
+            let is_error_stream = matches!(output, bollard::container::LogOutput::StdErr { .. });
+            let text = String::from_utf8_lossy(&output.into_bytes()).trim_end_matches(['\n', '\r']).to_owned();
+            Ok(LogLine { is_error_stream, text })
+        })
+    }
+
+    /// Makes a volume; one that is there already stays as it is.
+    pub async fn create_volume(&self, name: &str, labels: BTreeMap<String, String>) -> Result<(), EngineError> {
+        let request = VolumeCreateRequest {
+            name: Some(name.to_owned()),
+            labels: Some(labels.into_iter().collect()),
+            ..Default::default()
+        };
+        let made = self.client.create_volume(request).await;
+        made.map(drop).map_err(self.failed(format!("make the volume `{name}`")))
+    }
+
+    /// The transaction that made a volume; `None` when there is none or it is not ours.
+    pub async fn volume_transaction(&self, name: &str) -> Result<Option<String>, EngineError> {
+        let answer = self.client.inspect_volume(name).await;
+        match answer.map_err(self.failed(format!("look at the volume `{name}`"))) {
+            Ok(mut volume) => Ok(volume.labels.remove(super::label::TRANSACTION)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes a volume; false when it was gone or is in use.
+    pub async fn remove_volume(&self, name: &str) -> Result<bool, EngineError> {
+        let removed = self.client.remove_volume(name, None::<RemoveVolumeOptions>).await;
+        accept(removed.map_err(self.failed(format!("remove the volume `{name}`"))), &[404, 409])
+    }
+}
+
+impl ContainerSpec {
+    /// The names of its volumes.
+    pub fn volume_names(&self) -> Vec<String> {
+        let names = self.mounts.iter().filter_map(|mount| match mount {
+            Mount::Volume { name, .. } => Some(name.clone()),
+            Mount::Host(_) => None,
+        });
+        names.collect()
+    }
+}

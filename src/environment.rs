@@ -1,0 +1,283 @@
+//! A container's environment: which variables it gets and from where (design §7). Owns the precedence and the rule of
+//! what may pass; reads nothing itself.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::name::PluginName;
+use crate::package::manifest::{Manifest, Variable};
+use crate::project::Project;
+use crate::values::Values;
+
+/// What plugins of one project know each other by.
+pub const INTERNAL_SECRET: &str = "PLUGIN_INTERNAL_SECRET";
+
+/// The keys that every plugin gets where they are set: the backend's own.
+pub const CORE_KEYS: &[&str] = &[
+    "ENV",
+    "NSELF_ENV",
+    "PROJECT_NAME",
+    "COMPOSE_PROJECT_NAME",
+    "DOCKER_NETWORK",
+    "BASE_DOMAIN",
+    "DATABASE_URL",
+    "POSTGRES_HOST",
+    "POSTGRES_PORT",
+    "POSTGRES_DB",
+    "POSTGRES_USER",
+    "POSTGRES_PASSWORD",
+    "HASURA_GRAPHQL_ENDPOINT",
+    "HASURA_GRAPHQL_ADMIN_SECRET",
+    INTERNAL_SECRET,
+    "NOTIFY_INTERNAL_SECRET",
+];
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ValueOrigin {
+    /// `--env` on the command line.
+    Flag,
+    /// The process environment.
+    Process,
+    /// An env file of the project, by name.
+    File(String),
+    /// Stored by `config set`, or generated earlier.
+    Stored,
+    /// Generated now.
+    Generated,
+    /// The manifest's default.
+    Default,
+}
+
+/// Every place where the user may have set a variable.
+#[derive(Debug)]
+pub struct Variables<'a> {
+    pub flags: &'a [(String, String)],
+    pub process: &'a HashMap<String, String>,
+    pub project: &'a Project,
+    pub values: &'a Values,
+}
+
+impl Variables<'_> {
+    /// A variable's value by precedence: flag, process, env files, stored. An empty value counts as unset.
+    pub fn find(&self, plugin: &str, key: &str) -> Option<(String, ValueOrigin)> {
+        self.find_deep(plugin, key, 0)
+    }
+
+    fn find_deep(&self, plugin: &str, key: &str, depth: u8) -> Option<(String, ValueOrigin)> {
+        let full = |value: &String| !value.is_empty();
+        let flagged = self.flags.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value);
+        if let Some(value) = flagged.filter(|value| full(value)) {
+            return Some((value.clone(), ValueOrigin::Flag));
+        }
+        if let Some(value) = self.process.get(key).filter(|value| full(value)) {
+            return Some((value.clone(), ValueOrigin::Process));
+        }
+        for file in &self.project.files {
+            let Some(value) = file.values.get(key) else { continue };
+            let text = if value.expands { self.expand(plugin, key, &value.text, depth) } else { value.text.clone() };
+            if !text.is_empty() {
+                let name = file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                return Some((text, ValueOrigin::File(name)));
+            }
+        }
+        let stored = self.values.get(plugin, key).filter(|value| !value.is_empty());
+        stored.map(|value| (value.to_owned(), ValueOrigin::Stored))
+    }
+
+    /// Puts other variables into a value: `${NAME}` and `${NAME:-default}`, as the backend's compose does. A variable
+    /// that names itself, or a chain of more than eight, gives nothing rather than a literal `${…}` as a secret.
+    fn expand(&self, plugin: &str, own: &str, text: &str, depth: u8) -> String {
+        let mut expanded = String::new();
+        let mut rest = text;
+        while let Some(dollar) = rest.find('$') {
+            if let Some(before) = rest[..dollar].strip_suffix('\\') {
+                expanded.push_str(before);
+                expanded.push('$');
+                rest = &rest[dollar + 1..];
+                continue;
+            }
+            expanded.push_str(&rest[..dollar]);
+            let after = &rest[dollar + 1..];
+            let Some((inner, remaining)) = after.strip_prefix('{').and_then(|body| body.split_once('}')) else {
+                expanded.push('$');
+                rest = after;
+                continue;
+            };
+            let (name, default) = inner.split_once(":-").map_or((inner, ""), |(name, default)| (name, default));
+            let found = if name == own || depth == 8 { None } else { self.find_deep(plugin, name, depth + 1) };
+            expanded.push_str(found.as_ref().map_or(default, |(value, _)| value));
+            rest = remaining;
+        }
+        expanded.push_str(rest);
+        expanded
+    }
+
+    /// Every key that is set anywhere and starts with a prefix.
+    fn keys_with_prefix<'b>(&'b self, prefix: &'b str) -> impl Iterator<Item = &'b str> {
+        let flags = self.flags.iter().map(|(key, _)| key.as_str());
+        let process = self.process.keys().map(String::as_str);
+        let files = self.project.files.iter().flat_map(|file| file.values.keys().map(String::as_str));
+        flags.chain(process).chain(files).filter(move |key| key.starts_with(prefix))
+    }
+}
+
+/// The environment that a container is given, and what is still wanting.
+#[derive(Debug, Default)]
+pub struct Assembled {
+    /// By key, each with its origin.
+    pub values: BTreeMap<String, (String, ValueOrigin)>,
+    /// What was made at random now and must be stored.
+    pub generated: Vec<(String, String)>,
+    /// Required variables that nobody has set.
+    pub missing: Vec<Variable>,
+}
+
+impl Assembled {
+    /// As the engine takes it.
+    pub fn pairs(&self) -> Vec<String> {
+        self.values.iter().map(|(key, (value, _))| format!("{key}={value}")).collect()
+    }
+}
+
+/// Assembles the environment. `random` makes a secret of so many characters.
+pub fn assemble(manifest: &Manifest, variables: &Variables<'_>, random: &dyn Fn(usize) -> String) -> Assembled {
+    let plugin = manifest.name.as_str();
+    let mut assembled = Assembled::default();
+    for key in CORE_KEYS {
+        if let Some(found) = variables.find(plugin, key) {
+            assembled.values.insert((*key).to_owned(), found);
+        }
+    }
+    let prefix = format!("{}_", manifest.name.variable_prefix());
+    for key in variables.keys_with_prefix(&prefix) {
+        if let Some(found) = variables.find(plugin, key) {
+            assembled.values.insert(key.to_owned(), found);
+        }
+    }
+    for variable in &manifest.variables {
+        declared(variable, plugin, variables, random, &mut assembled);
+    }
+    place_ports(manifest, &mut assembled);
+    assembled.values.insert("SERVICE_NAME".into(), (plugin.to_owned(), ValueOrigin::Default));
+    assembled
+}
+
+fn declared(
+    variable: &Variable,
+    plugin: &str,
+    variables: &Variables<'_>,
+    random: &dyn Fn(usize) -> String,
+    assembled: &mut Assembled,
+) {
+    let names = std::iter::once(&variable.name).chain(&variable.aliases);
+    let found = names.into_iter().find_map(|name| variables.find(plugin, name));
+    let value = found.or_else(|| {
+        let length = variable.generated?;
+        let secret = random(length);
+        assembled.generated.push((variable.name.clone(), secret.clone()));
+        Some((secret, ValueOrigin::Generated))
+    });
+    let value = value.or_else(|| variable.default.clone().map(|default| (default, ValueOrigin::Default)));
+    match value {
+        Some(value) => {
+            assembled.values.insert(variable.name.clone(), value);
+        }
+        None if variable.required => assembled.missing.push(variable.clone()),
+        None => {}
+    }
+}
+
+/// The variable of a port moves the published port only: inside, the container always listens where its manifest says.
+fn place_ports(manifest: &Manifest, assembled: &mut Assembled) {
+    for port in &manifest.ports {
+        if let Some(key) = &port.variable {
+            assembled.values.insert(key.clone(), (port.port.to_string(), ValueOrigin::Default));
+            assembled.missing.retain(|variable| variable.name != *key);
+        }
+    }
+    if let Some(main) = manifest.ports.first() {
+        assembled.values.insert("SERVICE_PORT".into(), (main.port.to_string(), ValueOrigin::Default));
+        let takes_port = manifest.variables.iter().any(|variable| variable.name == "PORT");
+        if takes_port {
+            assembled.values.insert("PORT".into(), (main.port.to_string(), ValueOrigin::Default));
+        }
+    }
+}
+
+/// The port that the user wants on the host for a port's variable; an error names the variable and its value.
+pub fn host_port(
+    plugin: &PluginName,
+    variable: Option<&str>,
+    default: u16,
+    variables: &Variables<'_>,
+) -> Result<u16, String> {
+    let Some(key) = variable else { return Ok(default) };
+    match variables.find(plugin.as_str(), key) {
+        None => Ok(default),
+        Some((value, _)) => match value.trim().parse() {
+            Ok(port) if port > 0 => Ok(port),
+            _ => Err(format!("{key} is `{}`, which is no port (1 to 65535)", crate::name::shown(&value))),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::project::{Strictness, parse_env};
+    use std::path::Path;
+
+    struct Place {
+        folder: tempfile::TempDir,
+        flags: Vec<(String, String)>,
+        process: HashMap<String, String>,
+    }
+
+    impl Place {
+        fn new(files: &[(&str, &str)]) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            for (name, text) in files {
+                std::fs::write(folder.path().join(name), text).unwrap();
+            }
+            Self { folder, flags: Vec::new(), process: HashMap::new() }
+        }
+
+        fn find(&self, key: &str) -> Option<(String, ValueOrigin)> {
+            let project = Project::read(self.folder.path(), None, None, Strictness::Strict).unwrap();
+            let values = Values::read(Path::new("/nonexistent"), "nself").unwrap();
+            let variables =
+                Variables { flags: &self.flags, process: &self.process, project: &project, values: &values };
+            variables.find("realtime", key)
+        }
+    }
+
+    #[test]
+    fn precedence_is_flag_process_files_in_order() {
+        let mut place = Place::new(&[(".env", "A=env"), (".env.plugins", "A=plugins")]);
+        assert_eq!(place.find("A"), Some(("plugins".into(), ValueOrigin::File(".env.plugins".into()))));
+        place.process.insert("A".into(), "process".into());
+        assert_eq!(place.find("A").unwrap().1, ValueOrigin::Process);
+        place.flags.push(("A".into(), "flag".into()));
+        assert_eq!(place.find("A"), Some(("flag".into(), ValueOrigin::Flag)));
+    }
+
+    #[test]
+    fn references_are_put_in_and_a_circle_gives_nothing() {
+        let place = Place::new(&[(
+            ".env",
+            "SECRET=s$1\nA=${SECRET}\nB=${NONE:-x}y\nC='${SECRET}'\nD=${E}\nE=${D}\nF=\"\\$9\"",
+        )]);
+        let value = |key| place.find(key).map(|found| found.0);
+        assert_eq!(value("A").as_deref(), Some("s$1"));
+        assert_eq!(value("B").as_deref(), Some("xy"));
+        assert_eq!(value("C").as_deref(), Some("${SECRET}"));
+        assert_eq!(value("D"), None);
+        assert_eq!(value("F").as_deref(), Some("$9"));
+    }
+
+    #[test]
+    fn an_empty_value_counts_as_unset() {
+        assert_eq!(Place::new(&[(".env", "A=")]).find("A"), None);
+        assert!(parse_env("A=").unwrap().contains_key("A"));
+    }
+}

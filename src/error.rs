@@ -1,0 +1,169 @@
+//! The error that ends a command: what it says, its exit code (design: at most a dozen), its stable identifier and
+//! the one hint. Modules have their own errors; here they are folded and answered for by exhaustive matches.
+
+use crate::docker::EngineError;
+use crate::fs::FileError;
+use crate::http::HttpError;
+use crate::name::{NameError, PluginName};
+use crate::package::PackageError;
+use crate::preflight::Problem;
+use crate::project::ProjectError;
+use crate::registry::RegistryError;
+use crate::state::StateError;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Name(#[from] NameError),
+    #[error("{message}")]
+    Usage { message: String, hint: Option<String> },
+    #[error("there is no nself backend CLI on the PATH that could run `{word}`")]
+    NoBackend { word: String },
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    #[error("could not use the package of `{plugin}`")]
+    Package { plugin: String, source: PackageError },
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("{}", preflight_text(.0))]
+    Preflight(Vec<Problem>),
+    #[error(transparent)]
+    Project(#[from] ProjectError),
+    #[error("`{plugin}` did not become healthy: {verdict}")]
+    Unhealthy { plugin: PluginName, verdict: String, log: Vec<String> },
+    #[error("`{plugin}` is not healthy: {verdict}")]
+    Sick { plugin: PluginName, verdict: String },
+    #[error("{cause}; undoing it was not complete")]
+    RollbackIncomplete { cause: Box<Error>, left: Vec<String> },
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error("`{name}` is not installed in project `{project}`")]
+    NotInstalled { name: PluginName, project: String },
+    #[error("`{name}` has no value `{key}`")]
+    NoSuchValue { name: PluginName, key: String },
+    #[error("`{name}` is needed by {}", .needed_by.join(", "))]
+    StillNeeded { name: PluginName, needed_by: Vec<String> },
+    #[error(
+        "`{name}` {version} was installed with digest {installed}, and the registry now gives {offered} for the same version"
+    )]
+    DigestMoved { name: PluginName, version: String, installed: String, offered: String },
+    #[error("`{name}` needs {}", .missing.join(", "))]
+    DependencyFailed { name: PluginName, missing: Vec<String> },
+    #[error("the plugins need one another in a circle: {}", .0.join(" → "))]
+    DependencyCycle(Vec<String>),
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("interrupted; what was begun is undone")]
+    Interrupted,
+}
+
+fn preflight_text(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>().join("\n")
+}
+
+impl Error {
+    /// The process's exit code, as documented in the README.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Name(_) | Self::Usage { .. } | Self::NoBackend { .. } => 2,
+            Self::NotInstalled { .. } | Self::NoSuchValue { .. } => 3,
+            Self::Registry(error) => error.exit_class(),
+            Self::Http(_) => 4,
+            Self::Package { source, .. } => source.exit_class(),
+            Self::DigestMoved { .. } | Self::DependencyCycle(_) => 5,
+            Self::Engine(error) if error.is_preflight() => 6,
+            Self::Preflight(_) | Self::Project(_) => 6,
+            Self::Unhealthy { .. } => 7,
+            Self::RollbackIncomplete { .. } => 8,
+            Self::State(StateError::Busy { .. }) => 9,
+            Self::Interrupted => 130,
+            Self::Engine(_)
+            | Self::State(_)
+            | Self::File(_)
+            | Self::StillNeeded { .. }
+            | Self::Sick { .. }
+            | Self::DependencyFailed { .. } => 1,
+        }
+    }
+
+    /// A stable identifier for scripts.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Name(_) => "usage.name",
+            Self::Usage { .. } => "usage",
+            Self::NoBackend { .. } => "usage.no_backend",
+            Self::Registry(error) if error.exit_class() == 3 => "registry.not_found",
+            Self::Registry(_) => "registry.unavailable",
+            Self::Http(_) => "network",
+            Self::Package { .. } => "package.refused",
+            Self::Engine(_) => "engine",
+            Self::Preflight(_) => "preflight",
+            Self::Project(_) => "project",
+            Self::Unhealthy { .. } => "plugin.unhealthy",
+            Self::Sick { .. } => "plugin.sick",
+            Self::RollbackIncomplete { .. } => "rollback.incomplete",
+            Self::State(StateError::Busy { .. }) => "busy",
+            Self::State(_) => "state",
+            Self::NotInstalled { .. } => "plugin.not_installed",
+            Self::NoSuchValue { .. } => "value.not_found",
+            Self::StillNeeded { .. } => "plugin.needed",
+            Self::DigestMoved { .. } => "package.digest_moved",
+            Self::DependencyFailed { .. } => "dependency.failed",
+            Self::DependencyCycle(_) => "dependency.cycle",
+            Self::File(_) => "file",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// One line that says what to do, with the command.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Usage { hint, .. } => hint.clone(),
+            Self::Name(_) => Some("see what there is: nself plugin list".into()),
+            Self::NoBackend { .. } => Some(
+                "this program owns `nself plugin …`; install the backend CLI from https://nself.org for the rest"
+                    .into(),
+            ),
+            Self::Registry(error) => error.hint(),
+            Self::Http(_) => Some("work without the network: add --offline".into()),
+            Self::Package { source, .. } => source.hint(),
+            Self::Engine(error) => error.hint(),
+            Self::Preflight(problems) => problems.iter().find_map(|problem| problem.hint.clone()),
+            Self::Project(error) => error.hint(),
+            Self::Unhealthy { plugin, .. } => {
+                Some(format!("nothing was kept; give it more time with: nself plugin install {plugin} --timeout 120s"))
+            }
+            Self::Sick { plugin, .. } => Some(format!("see its log: nself plugin logs {plugin}")),
+            Self::RollbackIncomplete { .. } => {
+                Some("bring the engine up, then clean up with: nself plugin status".into())
+            }
+            Self::State(error) => error.hint(),
+            Self::NotInstalled { name, .. } => Some(format!("install it: nself plugin install {name}")),
+            Self::NoSuchValue { name, .. } => Some(format!("see its values: nself plugin config {name} get")),
+            Self::StillNeeded { name, .. } => {
+                Some(format!("remove it all the same: nself plugin remove {name} --force"))
+            }
+            Self::DigestMoved { name, .. } => Some(format!(
+                "ask the author why; to accept the new archive: nself plugin remove {name} && nself plugin install {name}"
+            )),
+            Self::DependencyFailed { .. } | Self::DependencyCycle(_) | Self::File(_) => None,
+            Self::Interrupted => Some("run the same command again".into()),
+        }
+    }
+
+    /// Further lines: a container's last words, what is left behind.
+    pub fn details(&self) -> Vec<String> {
+        match self {
+            Self::Unhealthy { log, .. } => log.clone(),
+            Self::RollbackIncomplete { cause, left } => {
+                let mut lines = cause.details();
+                lines.extend(left.iter().map(|thing| format!("left: {thing}")));
+                lines
+            }
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! HTTP as this program uses it: the only module that names reqwest. Owns redirects, proxies, roots, time limits and
+//! size limits; knows nothing of registries or archives, and never tries a download again that has begun.
+//!
+//! Proxies come from the environment (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, in either case) and the
+//! trusted roots from the system, or from `SSL_CERT_FILE` and `SSL_CERT_DIR` where these are set.
+
+mod error;
+mod redirect;
+#[cfg(test)]
+mod tests;
+
+use std::io::Write;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use reqwest::header::{self, HeaderMap, HeaderValue};
+use reqwest::{Client, Response, StatusCode};
+use tokio::time::{Instant, sleep, timeout};
+use url::Url;
+
+pub use error::HttpError;
+
+/// How long a registry document may take, connect included; a wait that the server asked for is not counted.
+pub const DOCUMENT_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a connection may take to open.
+pub const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a download may stand still, and the span over which its rate is measured.
+pub const IDLE_DEADLINE: Duration = Duration::from_secs(30);
+/// The slowest download that is still worth waiting for, in bytes a second.
+pub const LOWEST_RATE: u64 = 1024;
+
+/// The longest wait that a server can ask for with `Retry-After`.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// How long to wait before a request is tried again that a server failed to answer (5xx).
+const BACKOFF: Duration = Duration::from_millis(250);
+
+/// What an earlier answer said of itself, sent back to ask whether it still holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Validators {
+    /// The `ETag` header.
+    pub etag: Option<String>,
+    /// The `Last-Modified` header.
+    pub last_modified: Option<String>,
+}
+
+impl Validators {
+    /// Whether there is nothing to ask with.
+    pub fn is_empty(&self) -> bool {
+        self.etag.is_none() && self.last_modified.is_none()
+    }
+}
+
+/// The answer to a request for a document.
+#[derive(Debug)]
+pub enum Document {
+    /// A new body, as received, with its validators.
+    Fresh(Vec<u8>, Validators),
+    /// The earlier body still holds (304).
+    Unchanged,
+}
+
+/// How long this client waits for what.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadlines {
+    /// See [`CONNECT_DEADLINE`].
+    pub connect: Duration,
+    /// See [`DOCUMENT_DEADLINE`].
+    pub document: Duration,
+    /// See [`IDLE_DEADLINE`].
+    pub idle: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self { connect: CONNECT_DEADLINE, document: DOCUMENT_DEADLINE, idle: IDLE_DEADLINE }
+    }
+}
+
+/// A client, made at the first request of a command: roots and proxies are not read before.
+#[derive(Debug)]
+pub struct Http {
+    allow_http: bool,
+    deadlines: Deadlines,
+    client: OnceLock<Client>,
+}
+
+/// What one attempt came to.
+enum Attempt<T> {
+    Done(T),
+    /// The server asks for another try after this time; the error stands if there is none.
+    Again(Duration, HttpError),
+}
+
+impl Http {
+    /// A client that honours the environment's proxies and the system's roots; `allow_http` permits plain http to
+    /// other machines (loopback is always permitted).
+    pub fn new(allow_http: bool) -> Result<Self, HttpError> {
+        Ok(Self::with_deadlines(allow_http, Deadlines::default()))
+    }
+
+    /// The same with other time limits.
+    pub fn with_deadlines(allow_http: bool, deadlines: Deadlines) -> Self {
+        Self { allow_http, deadlines, client: OnceLock::new() }
+    }
+
+    /// Gets a document of at most `limit` decoded bytes within [`DOCUMENT_DEADLINE`].
+    pub async fn document(&self, url: &Url, limit: u64, validators: &Validators) -> Result<Document, HttpError> {
+        self.permit(url)?;
+        let mut left = self.deadlines.document;
+        let mut tried_before = false;
+        loop {
+            let begun = Instant::now();
+            let attempt = timeout(left, self.document_once(url, limit, validators)).await;
+            left = left.saturating_sub(begun.elapsed());
+            match attempt.map_err(|_| HttpError::late(url, self.deadlines.document))?? {
+                Attempt::Done(document) => return Ok(document),
+                Attempt::Again(wait, _) if !tried_before => sleep(wait).await,
+                Attempt::Again(_, error) => return Err(error),
+            }
+            tried_before = true;
+        }
+    }
+
+    /// Streams a body of at most `limit` bytes into `sink`, failing when nothing arrives for [`IDLE_DEADLINE`] or
+    /// when less than [`LOWEST_RATE`] arrives over that span; returns the number of bytes. `sink` gets each chunk and
+    /// the expected total, where the server tells it. The bytes are those of the file: no content encoding is undone.
+    pub async fn stream(
+        &self,
+        url: &Url,
+        limit: u64,
+        sink: &mut (dyn FnMut(&[u8], Option<u64>) -> std::io::Result<()> + Send),
+    ) -> Result<u64, HttpError> {
+        self.permit(url)?;
+        let response = match self.stream_start(url).await? {
+            Attempt::Done(response) => response,
+            Attempt::Again(wait, _) => {
+                sleep(wait).await;
+                match self.stream_start(url).await? {
+                    Attempt::Done(response) => response,
+                    Attempt::Again(_, error) => return Err(error),
+                }
+            }
+        };
+        self.stream_body(response, url, limit, sink).await
+    }
+
+    /// Refuses an address before anything is connected.
+    fn permit(&self, url: &Url) -> Result<(), HttpError> {
+        match url.scheme() {
+            "https" => Ok(()),
+            "http" if self.allow_http || redirect::is_loopback(url) => Ok(()),
+            "http" => Err(HttpError::PlainHttp { url: error::redacted(url) }),
+            _ => Err(HttpError::Scheme { url: error::redacted(url) }),
+        }
+    }
+
+    fn client(&self) -> Result<&Client, HttpError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        // Fails only when a provider is installed already, which serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder()
+            .user_agent(concat!("nself/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(self.deadlines.connect)
+            .redirect(redirect::policy(self.allow_http))
+            .referer(false)
+            // Archives must arrive as they are, and a document's limit counts decoded bytes: see `Body`.
+            .no_gzip()
+            .build()
+            .map_err(|error| HttpError::Client { cause: error::deepest(&error) })?;
+        Ok(self.client.get_or_init(|| client))
+    }
+
+    async fn get(&self, url: &Url, headers: HeaderMap) -> Result<Response, HttpError> {
+        let request = self.client()?.get(url.clone()).headers(headers);
+        request.send().await.map_err(|error| HttpError::from_reqwest(url, &error, self.deadlines.connect))
+    }
+
+    async fn document_once(
+        &self,
+        url: &Url,
+        limit: u64,
+        validators: &Validators,
+    ) -> Result<Attempt<Document>, HttpError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, */*;q=0.1"));
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        insert(&mut headers, header::IF_NONE_MATCH, validators.etag.as_deref());
+        insert(&mut headers, header::IF_MODIFIED_SINCE, validators.last_modified.as_deref());
+        let mut response = self.get(url, headers).await?;
+        if response.status() == StatusCode::NOT_MODIFIED && !validators.is_empty() {
+            return Ok(Attempt::Done(Document::Unchanged));
+        }
+        if let Some(refusal) = refusal(url, &response)? {
+            return Ok(refusal);
+        }
+        let mut body = Body::new(url, limit, &response)?;
+        while let Some(chunk) = response.chunk().await.map_err(|error| HttpError::broken(url, &error))? {
+            body.push(&chunk)?;
+        }
+        let received = Validators {
+            etag: text(response.headers(), &header::ETAG),
+            last_modified: text(response.headers(), &header::LAST_MODIFIED),
+        };
+        Ok(Attempt::Done(Document::Fresh(body.finish()?, received)))
+    }
+
+    /// Sends the request of a download and waits for its headers.
+    async fn stream_start(&self, url: &Url) -> Result<Attempt<Response>, HttpError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let response = timeout(self.deadlines.idle, self.get(url, headers))
+            .await
+            .map_err(|_| HttpError::late(url, self.deadlines.idle))??;
+        Ok(refusal(url, &response)?.unwrap_or(Attempt::Done(response)))
+    }
+
+    async fn stream_body(
+        &self,
+        mut response: Response,
+        url: &Url,
+        limit: u64,
+        sink: &mut (dyn FnMut(&[u8], Option<u64>) -> std::io::Result<()> + Send),
+    ) -> Result<u64, HttpError> {
+        let total = response.content_length();
+        if total.is_some_and(|total| total > limit) {
+            return Err(HttpError::TooLarge { url: error::redacted(url), limit });
+        }
+        let mut received: u64 = 0;
+        let mut rate = Rate::new(self.deadlines.idle);
+        loop {
+            let begun = Instant::now();
+            let chunk = timeout(self.deadlines.idle, response.chunk())
+                .await
+                .map_err(|_| HttpError::Stalled { url: error::redacted(url), span: self.deadlines.idle })?
+                .map_err(|error| HttpError::broken(url, &error))?;
+            let Some(chunk) = chunk else { break };
+            received += chunk.len() as u64;
+            if received > limit {
+                return Err(HttpError::TooLarge { url: error::redacted(url), limit });
+            }
+            if !rate.is_enough(chunk.len(), begun.elapsed()) {
+                return Err(HttpError::Stalled { url: error::redacted(url), span: self.deadlines.idle });
+            }
+            sink(&chunk, total).map_err(HttpError::Sink)?;
+        }
+        if received == 0 { Err(HttpError::Empty { url: error::redacted(url) }) } else { Ok(received) }
+    }
+}
+
+/// What arrived since the span began. Only waiting counts, so that a slow disk does not look like a slow server.
+struct Rate {
+    span: Duration,
+    waited: Duration,
+    received: u64,
+}
+
+impl Rate {
+    fn new(span: Duration) -> Self {
+        Self { span, waited: Duration::ZERO, received: 0 }
+    }
+
+    fn is_enough(&mut self, bytes: usize, waited: Duration) -> bool {
+        self.waited += waited;
+        self.received += bytes as u64;
+        if self.waited < self.span {
+            return true;
+        }
+        let needed = u128::from(LOWEST_RATE) * self.span.as_millis() / 1000;
+        let enough = u128::from(self.received) >= needed;
+        self.waited = Duration::ZERO;
+        self.received = 0;
+        enough
+    }
+}
+
+/// A document's body while it arrives: undoes gzip, and counts what comes out against the limit.
+struct Body<'a> {
+    url: &'a Url,
+    limit: u64,
+    decoder: Option<flate2::write::MultiGzDecoder<Bounded>>,
+    plain: Bounded,
+}
+
+/// Bytes up to a limit; a write beyond it fails.
+#[derive(Default)]
+struct Bounded {
+    bytes: Vec<u8>,
+    limit: usize,
+    is_full: bool,
+}
+
+impl Write for Bounded {
+    fn write(&mut self, chunk: &[u8]) -> std::io::Result<usize> {
+        if chunk.len() > self.limit - self.bytes.len() {
+            self.is_full = true;
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(chunk);
+        Ok(chunk.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> Body<'a> {
+    fn new(url: &'a Url, limit: u64, response: &Response) -> Result<Self, HttpError> {
+        let encoding = text(response.headers(), &header::CONTENT_ENCODING).unwrap_or_default();
+        let several = response.headers().get_all(header::CONTENT_ENCODING).iter().count() > 1;
+        let bounded = || Bounded { limit: usize::try_from(limit).unwrap_or(usize::MAX), ..Bounded::default() };
+        let mut plain = bounded();
+        let decoder = match encoding.trim().to_ascii_lowercase().as_str() {
+            _ if several => return Err(HttpError::Encoding { url: error::redacted(url), encoding: "several".into() }),
+            "" | "identity" => {
+                // The told length is believed only as far as the memory it asks for is harmless.
+                let told = response.content_length().unwrap_or(0).min(limit).min(32 << 20);
+                plain.bytes.reserve_exact(usize::try_from(told).unwrap_or(0));
+                None
+            }
+            "gzip" | "x-gzip" => Some(flate2::write::MultiGzDecoder::new(bounded())),
+            other => {
+                return Err(HttpError::Encoding { url: error::redacted(url), encoding: crate::name::shown(other) });
+            }
+        };
+        Ok(Self { url, limit, decoder, plain })
+    }
+
+    fn push(&mut self, chunk: &[u8]) -> Result<(), HttpError> {
+        let written = match &mut self.decoder {
+            Some(decoder) => decoder.write_all(chunk),
+            None => self.plain.write_all(chunk),
+        };
+        let is_full = self.plain.is_full || self.decoder.as_ref().is_some_and(|decoder| decoder.get_ref().is_full);
+        written.map_err(|cause| self.failure(is_full, &cause))
+    }
+
+    fn finish(mut self) -> Result<Vec<u8>, HttpError> {
+        let bytes = match self.decoder.take() {
+            None => std::mem::take(&mut self.plain.bytes),
+            Some(mut decoder) => {
+                let finished = decoder.try_finish();
+                let is_full = decoder.get_ref().is_full;
+                finished.map_err(|cause| self.failure(is_full, &cause))?;
+                std::mem::take(&mut decoder.get_mut().bytes)
+            }
+        };
+        match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            None => Err(HttpError::Empty { url: error::redacted(self.url) }),
+            Some(b'<') => Err(HttpError::Html { url: error::redacted(self.url) }),
+            Some(_) => Ok(bytes),
+        }
+    }
+
+    fn failure(&self, is_full: bool, cause: &std::io::Error) -> HttpError {
+        let url = error::redacted(self.url);
+        if is_full {
+            HttpError::TooLarge { url, limit: self.limit }
+        } else {
+            HttpError::Broken { url, cause: format!("its gzip encoding is damaged: {cause}") }
+        }
+    }
+}
+
+/// Everything but a plain 200 with something in it that is not a web page is refused.
+fn refusal<T>(url: &Url, response: &Response) -> Result<Option<Attempt<T>>, HttpError> {
+    let status = response.status();
+    let shown = error::redacted(url);
+    if status == StatusCode::GONE {
+        return Err(HttpError::Revoked { url: shown });
+    }
+    if status != StatusCode::OK {
+        let error = HttpError::Status { url: shown, code: status.as_u16() };
+        return match wait_asked_for(response) {
+            Some(wait) => Ok(Some(Attempt::Again(wait, error))),
+            None => Err(error),
+        };
+    }
+    let kind = text(response.headers(), &header::CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
+    if kind.starts_with("text/html") || kind.starts_with("application/xhtml") {
+        return Err(HttpError::Html { url: shown });
+    }
+    Ok(None)
+}
+
+/// After how long the same request may do better: what a 429 asks for, if that is not too long; a moment after a 5xx.
+fn wait_asked_for(response: &Response) -> Option<Duration> {
+    match response.status().as_u16() {
+        429 => {
+            let seconds = text(response.headers(), &header::RETRY_AFTER)?.trim().parse().ok()?;
+            Some(Duration::from_secs(seconds)).filter(|wait| *wait <= LONGEST_WAIT)
+        }
+        500 | 502..=504 => Some(BACKOFF),
+        _ => None,
+    }
+}
+
+/// An address as it may be shown: without credentials, query and fragment.
+pub fn shown(url: &Url) -> String {
+    error::redacted(url)
+}
+
+fn text(headers: &HeaderMap, name: &header::HeaderName) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(ToOwned::to_owned)
+}
+
+fn insert(headers: &mut HeaderMap, name: header::HeaderName, value: Option<&str>) {
+    if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+        headers.insert(name, value);
+    }
+}

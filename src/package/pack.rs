@@ -1,0 +1,153 @@
+//! The author's side: a folder becomes an archive that is the same bytes every time, and archives become a registry
+//! document. Owns the file name and the document's shape; what may be in an archive is decided in `tree` and `path`.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use flate2::{Compression, GzBuilder};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::PackageError;
+use super::archive::{Archive, Download};
+use super::error::failed;
+use super::folder::read_manifest;
+use super::manifest::Manifest;
+use super::tree::{Scope, list, write_tar};
+use crate::name::Digest;
+
+/// "unknown" in a gzip header, so that the packing machine leaves no trace in the bytes.
+const NO_OPERATING_SYSTEM: u8 = 255;
+
+/// An archive that was made.
+#[derive(Debug)]
+pub struct Packed {
+    /// `NAME-VERSION.tar.gz`.
+    pub file_name: String,
+    pub digest: Digest,
+    /// Bytes.
+    pub size: u64,
+    pub manifest: Manifest,
+}
+
+/// Packs a folder with a plugin.json into `out/NAME-VERSION.tar.gz`, replacing an earlier one in one step. The result
+/// was unpacked once for trial when this returns: what an author packs, a user can install.
+pub fn pack(folder: &Path, out: &Path) -> Result<Packed, PackageError> {
+    let items = list(folder, Scope::Sources)?;
+    let manifest = read_manifest(folder)?;
+    let file_name = format!("{}-{}.tar.gz", manifest.name, manifest.version);
+    let partial = Download(out.join(format!(".{file_name}.{}.part", std::process::id())));
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o644)
+        .open(&partial.0)
+        .map_err(failed("write", &partial.0))?;
+    let mut encoder = GzBuilder::new().mtime(0).operating_system(NO_OPERATING_SYSTEM).write(file, Compression::best());
+    write_tar(folder, &items, Some(manifest.name.as_str()), &mut encoder)?;
+    let mut file = encoder.finish().map_err(failed("write", &partial.0))?;
+    let (digest, size) = measure(&mut file).map_err(failed("read", &partial.0))?;
+    let archive = Archive::open_local(&partial.0)?;
+    archive.check(&manifest.name, &manifest.version)?;
+    let target = out.join(&file_name);
+    fs::rename(&partial.0, &target).map_err(failed("write", &target))?;
+    Ok(Packed { file_name, digest, size, manifest })
+}
+
+fn measure(file: &mut File) -> std::io::Result<(Digest, u64)> {
+    file.flush()?;
+    file.rewind()?;
+    let mut hasher = Sha256::new();
+    let (mut size, mut buffer) = (0, vec![0_u8; 64 * 1024]);
+    loop {
+        let count = file.read(&mut buffer)?;
+        if count == 0 {
+            return Ok((Digest::from_bytes(hasher.finalize().into()), size));
+        }
+        size += count as u64;
+        hasher.update(&buffer[..count]);
+    }
+}
+
+/// A registry document over archives that lie beside it, in the public registry's format. `generated_at` is a time
+/// in RFC 3339; of several versions of one plugin the newest is listed.
+pub fn document(entries: &[Packed], generated_at: &str) -> Value {
+    let mut newest: Vec<&Packed> = Vec::new();
+    for entry in entries {
+        match newest.iter_mut().find(|other| other.manifest.name == entry.manifest.name) {
+            Some(other) if other.manifest.version < entry.manifest.version => *other = entry,
+            Some(_) => {}
+            None => newest.push(entry),
+        }
+    }
+    newest.sort_by(|one, other| one.manifest.name.cmp(&other.manifest.name));
+    let plugins: Map<String, Value> =
+        newest.iter().map(|entry| (entry.manifest.name.to_string(), describe(entry))).collect();
+    json!({
+        "schema_version": "1.0.0",
+        "generated_at": generated_at,
+        "total": plugins.len(),
+        "checksum_algorithm": "sha256",
+        "plugins": plugins,
+    })
+}
+
+fn describe(entry: &Packed) -> Value {
+    let manifest = &entry.manifest;
+    let port = manifest.ports.first().map_or(0, |port| port.port);
+    let variables: Vec<Value> = manifest
+        .variables
+        .iter()
+        .map(|variable| {
+            let mut described = json!({
+                "name": variable.name,
+                "required": variable.required,
+                "description": variable.description,
+            });
+            if let Some(default) = &variable.default {
+                described["default"] = json!(default);
+            }
+            described
+        })
+        .collect();
+    let mut described = json!({
+        "name": manifest.name,
+        "version": manifest.version.to_string(),
+        "description": manifest.description,
+        "category": manifest.category,
+        "author": manifest.author,
+        "license": manifest.license,
+        "tier": "free",
+        "requires_license": false,
+        "tarball": entry.file_name,
+        "checksums": { "sha256": entry.digest.to_hex() },
+        "size": entry.size,
+        "port": port,
+        "dependencies": manifest.requires.dependencies,
+        "envVars": variables,
+        "implementation": { "defaultPort": port },
+        "tags": manifest.tags,
+    });
+    if let Some(lowest) = lowest_version(manifest.requires.host.as_deref()) {
+        described["min_nself_version"] = json!(lowest);
+    }
+    if let Some(homepage) = &manifest.homepage {
+        described["homepage"] = json!(homepage);
+    }
+    described
+}
+
+/// The lower bound of a range such as `>=0.9.8, <2`, written with three numbers.
+fn lowest_version(range: Option<&str>) -> Option<String> {
+    let range = semver::VersionReq::parse(range?).ok()?;
+    let bound = range.comparators.iter().find(|bound| !matches!(bound.op, semver::Op::Less | semver::Op::LessEq))?;
+    let mut version = semver::Version::new(bound.major, bound.minor.unwrap_or(0), bound.patch.unwrap_or(0));
+    version.pre = bound.pre.clone();
+    Some(version.to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! What is checked before anything changes: ports, names, privileges. Owns the finding of who holds a port; changes
+//! nothing.
+
+use std::net::TcpListener;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::docker::{Docker, EngineError, PortHolder};
+use crate::name::PluginName;
+use crate::package::manifest::{Manifest, Variable};
+
+/// Something that stands in the way, and what helps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    pub code: &'static str,
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+/// Whether a port of loopback can be published. A privileged port that this user may not bind is the engine's to try.
+pub fn is_port_free(port: u16) -> bool {
+    match TcpListener::bind(("127.0.0.1", port)) {
+        Ok(_) => true,
+        Err(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
+    }
+}
+
+/// Finds who holds a port: a container of the engine, else a process of this machine.
+pub async fn port_holder(docker: &Docker, port: u16) -> Result<PortHolder, EngineError> {
+    if let Some(container) = docker.container_on_port(port).await? {
+        return Ok(PortHolder::Container(container));
+    }
+    Ok(process_on_port(port).map_or(PortHolder::Unknown, |(name, id)| PortHolder::Process(name, id)))
+}
+
+/// The problem of a taken port, naming the holder and the variable that moves it.
+pub fn port_taken(plugin: &PluginName, port: u16, variable: Option<&str>, holder: &PortHolder) -> Problem {
+    let who = match holder {
+        PortHolder::Container(name) => format!("the container `{name}`"),
+        PortHolder::Process(name, id) => format!("the process `{name}` ({id})"),
+        PortHolder::Unknown => "a process that this user cannot see".to_owned(),
+    };
+    let hint = variable.map(|variable| match next_free_port(port) {
+        Some(free) => format!("choose another port: {variable}={free} nself plugin install {plugin}"),
+        None => format!("choose another port: {variable}=PORT nself plugin install {plugin}"),
+    });
+    Problem { code: "port.taken", message: format!("port {port} of `{plugin}` is held by {who}"), hint }
+}
+
+/// Every required variable that nobody has set, with where it can be set.
+pub fn missing_variables(plugin: &PluginName, missing: &[Variable]) -> Vec<Problem> {
+    let problem = |variable: &Variable| {
+        let about = if variable.description.is_empty() { String::new() } else { format!(": {}", variable.description) };
+        Problem {
+            code: "variable.missing",
+            message: format!("`{plugin}` needs {}{}", variable.name, crate::name::shown(&about)),
+            hint: Some(format!("set it in .env.plugins, or: nself plugin config {plugin} set {} VALUE", variable.name)),
+        }
+    };
+    missing.iter().map(problem).collect()
+}
+
+/// Capabilities of Docker's own default set that give no power over the host.
+const HARMLESS_CAPABILITIES: &[&str] =
+    &["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID"];
+
+/// What a manifest asks for beyond the hardened defaults, in words.
+pub fn granted(manifest: &Manifest) -> Vec<String> {
+    let asked = &manifest.privileges;
+    let mut words: Vec<String> = asked.capabilities.iter().map(|name| format!("capability {name}")).collect();
+    words.extend(asked.privileged.then(|| "privileged mode".to_owned()));
+    words.extend(asked.docker_socket.then(|| "the Docker socket".to_owned()));
+    words.extend(asked.host_mounts.iter().map(|mount| format!("the host folder {mount}")));
+    words
+}
+
+/// The problem that a plugin asks for power over the host and the user has not granted it.
+pub fn privileges(manifest: &Manifest, is_allowed: bool) -> Option<Problem> {
+    let asked = &manifest.privileges;
+    let is_harmless = |name: &String| HARMLESS_CAPABILITIES.contains(&name.trim_start_matches("CAP_"));
+    let is_within = asked.capabilities.iter().all(is_harmless)
+        && !asked.privileged
+        && !asked.docker_socket
+        && asked.host_mounts.is_empty();
+    (!is_within && !is_allowed).then(|| Problem {
+        code: "privileges",
+        message: format!("`{}` asks for {}", manifest.name, granted(manifest).join(", ")),
+        hint: Some(format!("if you trust it: nself plugin install {} --allow-privileged", manifest.name)),
+    })
+}
+
+/// The problem that somebody else's container has the plugin's name.
+pub fn name_taken(plugin: &PluginName, container: &str) -> Problem {
+    Problem {
+        code: "name.taken",
+        message: format!(
+            "there is a container `{container}` that this installation did not make, and `{plugin}` needs the name"
+        ),
+        hint: Some(format!(
+            "rename it: docker rename {container} {container}-other; or use another project: --project NAME"
+        )),
+    }
+}
+
+/// The problem that the active package is a link, which is never written through.
+pub fn package_is_link(plugin: &PluginName, path: &Path) -> Problem {
+    Problem {
+        code: "package.link",
+        message: format!("the package folder `{}` of `{plugin}` is a link", path.display()),
+        hint: Some(format!("remove the link: rm {}", path.display())),
+    }
+}
+
+/// Refuses an image that was made for another kind of machine.
+pub fn check_platform(plugin: &PluginName, reference: &str, platform: &str) -> Result<(), crate::error::Error> {
+    let own = match std::env::consts::ARCH {
+        "x86_64" => "linux/amd64",
+        "aarch64" => "linux/arm64",
+        other => other,
+    };
+    if platform == own || !own.starts_with("linux/") {
+        return Ok(());
+    }
+    Err(crate::error::Error::Preflight(vec![Problem {
+        code: "image.platform",
+        message: format!("the image `{reference}` of `{plugin}` is for {platform}, and this machine is {own}"),
+        hint: None,
+    }]))
+}
+
+fn next_free_port(from: u16) -> Option<u16> {
+    (from..from.saturating_add(1000)).skip(1).step_by(10).find(|port| is_port_free(*port))
+}
+
+/// Reads `/proc/net/tcp` for the listening socket, then the processes for who has it open.
+fn process_on_port(port: u16) -> Option<(String, u32)> {
+    let inode = ["/proc/net/tcp", "/proc/net/tcp6"].iter().find_map(|table| {
+        let text = std::fs::read_to_string(table).ok()?;
+        text.lines().skip(1).find_map(|line| listening_inode(line, port))
+    })?;
+    let wanted = format!("socket:[{inode}]");
+    for entry in std::fs::read_dir("/proc").ok()?.flatten() {
+        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Ok(open) = std::fs::read_dir(entry.path().join("fd")) else { continue };
+        let holds = open
+            .flatten()
+            .any(|file| std::fs::read_link(file.path()).is_ok_and(|link| link.as_os_str() == wanted.as_str()));
+        if holds {
+            let name = std::fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+            return Some((crate::name::shown(name.trim()), id));
+        }
+    }
+    None
+}
+
+/// One line of `/proc/net/tcp` (proc(5)): address and state in hexadecimal; state 0A is listening; field 9 the inode.
+fn listening_inode(line: &str, port: u16) -> Option<u64> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let (_, local) = fields.get(1)?.rsplit_once(':')?;
+    let is_wanted = u16::from_str_radix(local, 16).ok()? == port && *fields.get(3)? == "0A";
+    if is_wanted { fields.get(9)?.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_held_by_this_process_is_taken_and_its_holder_found() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(!is_port_free(port));
+        let (_, id) = process_on_port(port).unwrap();
+        assert_eq!(id, std::process::id());
+    }
+}

@@ -1,0 +1,182 @@
+//! Everything that is printed: answers to standard output, the rest to standard error. The only place that prints.
+
+mod progress;
+mod style;
+pub mod table;
+
+use std::io::{self, IsTerminal, Write};
+
+use serde_json::{Map, Value, json};
+
+pub use progress::{Event, Reporter};
+pub use style::Style;
+
+use crate::cli::GlobalFlags;
+use crate::error::Error;
+use crate::settings::Verbosity;
+
+/// What a command answers: one value, rendered as text or as one JSON document.
+pub trait Report {
+    /// The document's schema, such as `nself.plugin.list/1`; described in `registry-schema/`.
+    fn schema(&self) -> &'static str;
+    /// `ok`, `partial` or `failed`.
+    fn status(&self) -> &'static str {
+        if self.exit_code() == 0 { "ok" } else { "failed" }
+    }
+    /// The fields after schema and status.
+    fn json(&self) -> Map<String, Value>;
+    /// For people and pipes; without a final newline.
+    fn text(&self, style: Style) -> String;
+    /// What failed, for standard error; with `--json` it is part of the document.
+    fn errors(&self) -> Vec<&Error> {
+        Vec::new()
+    }
+    /// The process's exit code.
+    fn exit_code(&self) -> u8 {
+        0
+    }
+}
+
+/// How and where is printed, decided once.
+#[derive(Debug, Clone)]
+pub struct Output {
+    json: bool,
+    /// For standard output.
+    pub style: Style,
+    error_style: Style,
+    /// How much is said on standard error.
+    pub verbosity: Verbosity,
+    /// Whether progress may move the cursor.
+    pub is_animated: bool,
+}
+
+impl Output {
+    /// Decides from the flags, the environment's wishes and where the streams lead.
+    pub fn new(flags: &GlobalFlags) -> Self {
+        let (no_color, is_ci) = crate::settings::terminal_wishes();
+        let (stdout, stderr) = (io::stdout().is_terminal(), io::stderr().is_terminal());
+        let verbosity = match (flags.quiet, flags.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
+        };
+        Self {
+            json: flags.json,
+            style: Style::new(flags.color, no_color, stdout),
+            error_style: Style::new(flags.color, no_color, stderr),
+            verbosity,
+            is_animated: stderr && !is_ci && !no_color && verbosity != Verbosity::Quiet,
+        }
+    }
+
+    /// Whether the answer is a JSON document.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// A reporter of progress on standard error.
+    pub fn reporter(&self) -> Reporter {
+        Reporter::new(self.verbosity, self.is_animated, self.error_style)
+    }
+
+    /// Prints an answer and gives the exit code.
+    pub fn answer(&self, report: &dyn Report) -> u8 {
+        let text = if self.json {
+            let mut document = Map::new();
+            document.insert("schema".into(), report.schema().into());
+            document.insert("status".into(), report.status().into());
+            document.extend(report.json());
+            serde_json::to_string_pretty(&Value::Object(document)).unwrap_or_default()
+        } else {
+            report.errors().into_iter().for_each(|error| self.print_error(error));
+            report.text(self.style)
+        };
+        if !text.is_empty() {
+            self.line(&text);
+        }
+        report.exit_code()
+    }
+
+    /// Prints one line of the answer at once: for answers without end.
+    pub fn line(&self, text: &str) -> bool {
+        // A reader that went away (`| head -1`) ends the output, not the program with a panic.
+        writeln!(io::stdout(), "{text}").is_ok()
+    }
+
+    /// Prints an error: to standard error for people, as the one document with `--json`. Gives its exit code.
+    pub fn error(&self, schema: &str, error: &Error) -> u8 {
+        if self.json {
+            let document = json!({ "schema": schema, "status": "failed", "error": error_json(error) });
+            self.line(&serde_json::to_string_pretty(&document).unwrap_or_default());
+        } else {
+            self.print_error(error);
+        }
+        error.exit_code()
+    }
+
+    /// Prints an error as text, whatever the format of the answer.
+    pub fn print_error(&self, error: &Error) {
+        let mut stderr = io::stderr().lock();
+        let _ = writeln!(stderr, "{}", error_text(error, self.error_style));
+    }
+
+    /// Prints a line to standard error, for what is no error and no progress.
+    pub fn note(&self, text: &str) {
+        if self.verbosity != Verbosity::Quiet {
+            let _ = writeln!(io::stderr(), "{text}");
+        }
+    }
+}
+
+/// The message, its causes, its details, and the hint.
+pub fn error_text(error: &Error, style: Style) -> String {
+    let mut text = format!("{} {error}", style.failed("error:"));
+    let mut source = std::error::Error::source(error);
+    let mut shown = error.to_string();
+    while let Some(cause) = source {
+        let message = cause.to_string();
+        if !shown.contains(&message) {
+            text.push_str(&format!("\n  caused by: {message}"));
+            shown = message;
+        }
+        source = cause.source();
+    }
+    for line in error.details() {
+        text.push_str(&format!("\n  | {}", safe(&line)));
+    }
+    if let Some(hint) = error.hint() {
+        text.push_str(&format!("\n{} {hint}", style.note("hint:")));
+    }
+    text
+}
+
+/// An error as data.
+pub fn error_json(error: &Error) -> Value {
+    let mut causes = Vec::new();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        causes.push(cause.to_string());
+        source = cause.source();
+    }
+    json!({
+        "code": error.code(),
+        "exit_code": error.exit_code(),
+        "message": error.to_string(),
+        "causes": causes,
+        "details": error.details(),
+        "hint": error.hint(),
+    })
+}
+
+/// Text of foreign origin without what steers a terminal.
+pub fn safe(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character == '\t' || crate::name::is_safe_to_show(character) {
+            shown.push(character);
+        } else {
+            shown.extend(character.escape_unicode());
+        }
+    }
+    shown
+}

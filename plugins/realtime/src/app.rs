@@ -14,7 +14,7 @@ use crate::auth::Gate;
 use crate::config::{Config, PACKET_BYTES};
 use crate::delivery::Delivery;
 use crate::hub::{Hub, Moment};
-use crate::{events, http};
+use crate::{events, handshake, http};
 
 /// How often things that run out are looked for; the error of every timeout.
 const TICK: Duration = Duration::from_millis(200);
@@ -73,7 +73,10 @@ pub(crate) async fn build(environment: Environment) -> Result<Plugin, Configurat
     });
     events::attach(&io, &app);
     tokio::spawn(run_clock(app.clone()));
-    let open = Router::new().route_service("/socket.io", sockets.clone()).route_service("/socket.io/", sockets);
+    let open = Router::new()
+        .route_service("/socket.io", sockets.clone())
+        .route_service("/socket.io/", sockets)
+        .layer(axum::middleware::map_request(handshake::slim));
     let (observed, stopped) = (app.clone(), app.clone());
     Ok(Plugin {
         name: "realtime",

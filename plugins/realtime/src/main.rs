@@ -1,13 +1,14 @@
 //! The realtime plugin: Socket.IO rooms, messages, typing and presence over one [`hub`].
 //!
 //! `config` reads the settings, `auth` tells who connects, `hub` owns all state, `events` answers
-//! what sockets send, `http` answers requests, `delivery` sends. State lives in this process only.
+//! what sockets send, `http` answers requests, `delivery` sends, `handshake` saves memory. State lives in this process only.
 
 mod app;
 mod auth;
 mod config;
 mod delivery;
 mod events;
+mod handshake;
 mod http;
 mod hub;
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::environment::{ConfigurationError, Environment};
 use crate::guard::ApiKey;
 
-/// The longest time that a stop waits for open requests.
-const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// The longest time that a stop waits for open requests: less than the ten seconds after which an
+/// engine kills.
+const STOP_WITHIN: Duration = Duration::from_secs(8);
 
 /// The pages that may ask from a browser, with credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]

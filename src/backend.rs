@@ -5,7 +5,10 @@ use std::ffi::OsString;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use semver::Version;
 
 use crate::error::Error;
 use crate::settings::{HANDED_OVER, search_path};
@@ -24,6 +27,28 @@ pub fn find() -> Option<PathBuf> {
             metadata.is_file() && metadata.permissions().mode() & 0o111 != 0 && !is_own
         })
     })
+}
+
+/// The generation of the nself tools that this program stands in for where there is no backend CLI: that of manifest
+/// version 2.
+pub const COMPATIBILITY: Version = Version::new(1, 5, 0);
+
+/// How long the backend CLI may take to say its version.
+const VERSION_DEADLINE: Duration = Duration::from_secs(5);
+
+/// The version that a plugin's requirement is compared with: the backend CLI's where there is one that tells it.
+pub async fn host_version() -> Version {
+    let Some(program) = find() else { return COMPATIBILITY };
+    let asked = tokio::process::Command::new(&program)
+        .arg("--version")
+        .env(HANDED_OVER, "1")
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let Ok(Ok(output)) = tokio::time::timeout(VERSION_DEADLINE, asked).await else { return COMPATIBILITY };
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut words = text.split(|character: char| character.is_whitespace() || character == ',');
+    words.find_map(|word| crate::name::parse_version(word).ok()).unwrap_or(COMPATIBILITY)
 }
 
 /// Becomes the backend CLI. Returns only when that fails.

@@ -7,10 +7,23 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// What `--version` says after the program's name; the words tell this program from a backend CLI.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (plugin manager)");
 
+/// What `nself --help` and the manual page end with.
+const LONG_HELP: &str = "\
+Any other word is handed to the nself backend CLI that is next on the PATH.
+
+Exit codes: 0 done, 1 failed (or a sick plugin), 2 usage, 3 not found, 4 registry or network, 5 verification, \
+6 preflight (nothing was changed), 7 not healthy and rolled back, 8 roll-back incomplete, 9 busy, 10 partly done, \
+130 interrupted and undone.
+
+Environment: NSELF_PLUGIN_REGISTRY, NSELF_REGISTRY_CACHE_TTL, NSELF_PLUGIN_DIR, NSELF_PLUGIN_CACHE, NSELF_HOME, \
+NSELF_DATA_DIR, NSELF_PLUGIN_READY_TIMEOUT, NSELF_LOCK_TIMEOUT, NSELF_PLUGIN_LICENSE_KEY, DOCKER_HOST, \
+DOCKER_CONTEXT, DOCKER_CONFIG, the proxy variables, SSL_CERT_FILE, NO_COLOR and CI; README.md says what each does.";
+
 /// Brings a self-hosted backend's plugins up healthy on Docker, in one command, or leaves nothing behind
 #[derive(Debug, Parser)]
 #[command(name = "nself", version = VERSION, disable_help_subcommand = true, max_term_width = 100)]
 #[command(after_help = "Any other word is handed to the nself backend CLI that is next on the PATH.")]
+#[command(after_long_help = LONG_HELP)]
 pub struct Cli {
     #[command(flatten)]
     pub flags: GlobalFlags,

@@ -158,6 +158,7 @@ impl Error {
     pub fn details(&self) -> Vec<String> {
         match self {
             Self::Unhealthy { log, .. } => log.clone(),
+            Self::Registry(error) => error.causes(),
             Self::RollbackIncomplete { cause, left } => {
                 let mut lines = cause.details();
                 lines.extend(left.iter().map(|thing| format!("left: {thing}")));

@@ -90,6 +90,21 @@ pub fn privileges(manifest: &Manifest, is_allowed: bool) -> Option<Problem> {
     })
 }
 
+/// The problem that a plugin needs a later nself than this machine has. Ranges are as in the manifest (`>=0.9.8`).
+pub fn host_too_old(manifest: &Manifest, lowest: Option<&semver::Version>, host: &semver::Version) -> Option<Problem> {
+    let range = manifest.requires.host.as_deref().and_then(|range| semver::VersionReq::parse(range).ok());
+    let wanted = match (range, lowest) {
+        (Some(range), _) if !range.matches(host) => range.to_string(),
+        (_, Some(lowest)) if host < lowest => format!(">={lowest}"),
+        _ => return None,
+    };
+    Some(Problem {
+        code: "host.too_old",
+        message: format!("`{}` needs nself {wanted}, and this machine has {host}", manifest.name),
+        hint: Some("update the nself backend CLI: nself update".into()),
+    })
+}
+
 /// The problem that somebody else's container has the plugin's name.
 pub fn name_taken(plugin: &PluginName, container: &str) -> Problem {
     Problem {

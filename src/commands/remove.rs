@@ -25,6 +25,9 @@ pub struct RemoveReport {
 pub async fn run(cx: &Context, arguments: &RemoveArguments) -> Result<RemoveReport, Error> {
     let names: Vec<PluginName> = arguments.plugins.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
     let project = cx.project(Strictness::Lenient)?;
+    if arguments.delete_data && !arguments.dry_run && !arguments.yes {
+        confirm_data(cx, &project, &names)?;
+    }
     undo::recover(cx).await?;
     let mut results = Vec::new();
     for name in &names {
@@ -77,6 +80,23 @@ async fn remove_one(
     }
     let message = format!("`{name}` is not removed completely");
     Err(Error::RollbackIncomplete { cause: Box::new(Error::Usage { message, hint: None }), left })
+}
+
+/// Data is deleted only when somebody said so twice: with the flag, and at the question or with `--yes`.
+fn confirm_data(cx: &Context, project: &Project, names: &[PluginName]) -> Result<(), Error> {
+    let mut volumes = Vec::new();
+    for name in names {
+        volumes.extend(cx.state.receipt(&project.name, name)?.map(|receipt| receipt.volumes).unwrap_or_default());
+    }
+    let what = match volumes.as_slice() {
+        [] => "the stored values".to_owned(),
+        volumes => format!("the stored values and the volumes {}", volumes.join(", ")),
+    };
+    let words = names.iter().map(PluginName::as_str).collect::<Vec<_>>().join(" ");
+    cx.output.confirm(
+        &format!("Delete {what} of {words} for good?"),
+        &format!("nself plugin remove {words} --delete-data --yes"),
+    )
 }
 
 fn is_elsewhere(cx: &Context, project: &Project, name: &PluginName) -> Result<bool, Error> {

@@ -120,6 +120,20 @@ impl Output {
         let _ = writeln!(stderr, "{}", error_text(error, self.error_style));
     }
 
+    /// Asks a question that yes or no answers. Without a terminal nothing is asked: the error names the command that
+    /// says yes.
+    pub fn confirm(&self, question: &str, command: &str) -> Result<(), Error> {
+        let refused = |message: String| Error::Usage { message, hint: Some(format!("say yes with: {command}")) };
+        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return Err(refused(format!("nobody can be asked: {question}")));
+        }
+        match dialoguer::Confirm::new().with_prompt(question).default(false).interact() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(refused("nothing was changed: the answer was no".into())),
+            Err(error) => Err(refused(format!("nothing was changed: {error}"))),
+        }
+    }
+
     /// Prints a line to standard error, for what is no error and no progress.
     pub fn note(&self, text: &str) {
         if self.verbosity != Verbosity::Quiet {

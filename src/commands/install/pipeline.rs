@@ -106,7 +106,7 @@ async fn stage_and_apply(
     let variables = variables(shared, &before.values);
     let assembled = assemble(package.manifest(), &variables, &fs::random_secret);
     let wanted = want(shared, &package, &assembled, before, transaction)?;
-    check(shared, &wanted, &assembled, &before.observed).await?;
+    check(shared, target, &wanted, &assembled, &before.observed).await?;
     let docker = cx.docker().await?;
     let image = find_image(docker, &recipe, &package, transaction).await?;
     let activation = activation(cx, &package, before.receipt.as_ref())?;
@@ -339,6 +339,7 @@ async fn check_port(
 /// Everything that can be known to fail is found here, all of it at once.
 async fn check(
     shared: &Shared<'_>,
+    target: &Target,
     wanted: &Wanted<'_>,
     assembled: &Assembled,
     observed: &Observed,
@@ -346,6 +347,10 @@ async fn check(
     let docker = shared.cx.docker().await?;
     let name = &wanted.manifest.name;
     let mut problems = preflight::missing_variables(name, &assembled.missing);
+    if wanted.manifest.requires.host.is_some() || target.lowest_host().is_some() {
+        let host = crate::backend::host_version().await;
+        problems.extend(preflight::host_too_old(wanted.manifest, target.lowest_host(), &host));
+    }
     problems.extend(preflight::privileges(wanted.manifest, shared.allow_privileged));
     for (port, host) in &wanted.ports {
         let claim = (*host, port.variable.as_deref());

@@ -65,6 +65,14 @@ impl Target {
         }
     }
 
+    /// The lowest version of the backend CLI that the registry names.
+    pub(super) fn lowest_host(&self) -> Option<&Version> {
+        match &self.source {
+            Source::Release(release) => release.min_host.as_ref(),
+            _ => None,
+        }
+    }
+
     /// The newer version that could be installed by name.
     pub(super) fn newer_than(&self, receipt: &Receipt) -> Option<String> {
         self.newest.as_ref().filter(|newest| **newest > receipt.version).map(ToString::to_string)

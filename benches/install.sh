@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Time from command to healthy with the image already present: `nself plugin install realtime` against `docker run -d`
+# of the same image plus a curl loop. Interleaved pairs in one run; medians, spread and the ratio are printed.
+#
+#   benches/install.sh [PAIRS]      (default 30; needs nself, the bundled registry, docker, curl and a free port 3101)
+set -eu
+
+pairs=${1:-30}
+port=3101
+nself=${NSELF:-nself}
+project=bench$$
+work=$(mktemp -d)
+url=http://127.0.0.1:$port/health
+export NSELF_REGISTRY_CACHE_TTL=86400
+plugin() { "$nself" plugin --project "$project" --project-dir "$work" --quiet "$@"; }
+
+cleanup() {
+  docker rm -f "bench-$$" >/dev/null 2>&1 || :
+  plugin remove realtime --delete-data --yes >/dev/null 2>&1 || :
+  docker network rm "${project}_plugins" >/dev/null 2>&1 || :
+  rm -rf "$work"
+}
+trap cleanup EXIT
+
+now() { date +%s%N; }
+milliseconds() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.1f\n", (b - a) / 1e6 }'; }
+
+run_nself() {
+  local from
+  from=$(now)
+  plugin install realtime --offline >/dev/null
+  milliseconds "$from" "$(now)" >>"$work/nself"
+  plugin remove realtime --keep-image >/dev/null
+}
+
+run_docker() {
+  local from
+  from=$(now)
+  docker run -d --name "bench-$$" -p "127.0.0.1:$port:$port" -e REALTIME_JWT_SECRET=0123456789abcdef0123456789abcdef \
+    "$image" >/dev/null
+  until curl -fs -o /dev/null "$url"; do sleep 0.01; done
+  milliseconds "$from" "$(now)" >>"$work/docker"
+  docker rm -f "bench-$$" >/dev/null
+}
+
+plugin install realtime --offline >/dev/null
+image=$(docker inspect --format '{{.Image}}' "${project}_plugin_realtime")
+plugin remove realtime --keep-image >/dev/null
+# A project has its network from its first plugin on; making it is measured apart, in the last line.
+run_nself && mv "$work/nself" "$work/first"
+docker network create --label org.nself.benchmark=1 "${project}_plugins" >/dev/null
+run_nself && run_docker && rm "$work/nself" "$work/docker"
+
+for pair in $(seq "$pairs"); do
+  # Each goes first in turn, so that neither always profits from what the other warmed.
+  if [ $((pair % 2)) -eq 0 ]; then run_nself && run_docker; else run_docker && run_nself; fi
+done
+
+summary() {
+  sort -n "$work/$1" | awk -v name="$1" '{ v[NR] = $1 } END {
+    m = NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2
+    printf "%-8s median %7.1f ms   min %7.1f   quartiles %7.1f %7.1f   max %7.1f   (%d runs)\n", name, m, v[1], v[int((NR + 3) / 4)], v[int((3 * NR + 3) / 4)], v[NR], NR
+  }'
+}
+summary nself
+summary docker
+paste "$work/nself" "$work/docker" | awk '{ print $1 / $2 }' | sort -n | awk '{ v[NR] = $1 } END {
+  m = NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2
+  printf "ratio nself/docker of the pairs: median %.2f   quartiles %.2f %.2f   (below 1: nself is faster)\n", m, v[int((NR + 3) / 4)], v[int((3 * NR + 3) / 4)] }'
+printf 'with the project network still to be made: %s ms\n' "$(cat "$work/first")"

@@ -1,0 +1,48 @@
+//! Completions and manual pages are generated from the command line's types and kept in the repository, so that an
+//! installation needs no further tool. This fails when they are stale; `UPDATE_GENERATED=1 cargo test --test generated`
+//! writes them anew.
+
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+use nself::cli::Cli;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn check(path: &Path, text: &[u8]) {
+    if std::env::var_os("UPDATE_GENERATED").is_some() {
+        std::fs::write(path, text).unwrap();
+    }
+    let kept = std::fs::read(path).unwrap_or_default();
+    assert!(kept == text, "{} is stale: run UPDATE_GENERATED=1 cargo test --test generated", path.display());
+}
+
+#[test]
+fn completions_are_those_of_the_command_line() {
+    for (shell, file) in [(Shell::Bash, "nself.bash"), (Shell::Zsh, "_nself"), (Shell::Fish, "nself.fish")] {
+        let mut text = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "nself", &mut text);
+        check(&root().join("completions").join(file), &text);
+    }
+}
+
+#[test]
+fn manual_pages_are_those_of_the_command_line() {
+    let mut command = Cli::command();
+    command.build();
+    let plugin = command.find_subcommand("plugin").unwrap().clone();
+    let mut pages = vec![("nself".to_owned(), command), ("nself-plugin".to_owned(), plugin.clone())];
+    for verb in plugin.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+        pages.push((format!("nself-plugin-{}", verb.get_name()), verb.clone()));
+    }
+    for (name, command) in pages {
+        let mut text = Vec::new();
+        let title: &'static str = name.clone().leak();
+        let page = clap_mangen::Man::new(command.name(title)).title(title).date("").manual("nself").source("nself");
+        page.render(&mut text).unwrap();
+        check(&root().join("man").join(format!("{name}.1")), &text);
+    }
+}

@@ -33,7 +33,7 @@ complete -c nself -n "__fish_nself_needs_command" -l timeout -d 'How long a plug
 complete -c nself -n "__fish_nself_needs_command" -l json -d 'Print one JSON document on standard output'
 complete -c nself -n "__fish_nself_needs_command" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c nself -n "__fish_nself_needs_command" -s v -l verbose -d 'Say more of what is done and why'
-complete -c nself -n "__fish_nself_needs_command" -s h -l help -d 'Print help'
+complete -c nself -n "__fish_nself_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nself -n "__fish_nself_needs_command" -s V -l version -d 'Print version'
 complete -c nself -n "__fish_nself_needs_command" -f -a "plugin" -d 'Install, look after and remove plugins'
 complete -c nself -n "__fish_nself_needs_command" -f -a "plugins" -d 'Install, look after and remove plugins'

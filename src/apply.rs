@@ -218,7 +218,8 @@ impl Run<'_> {
     async fn wait_healthy(&mut self, container: &str, port: Option<u16>, path: &str) -> Result<(), Error> {
         self.started("waiting until it is healthy");
         let since = self.started.unwrap_or_else(tokio::time::Instant::now);
-        let deadline = since + self.cx.settings.ready_timeout;
+        // Counted from when the engine says that it runs: how long the engine took is not the plugin's doing.
+        let deadline = tokio::time::Instant::now() + self.cx.settings.ready_timeout;
         let mut exit = self.exit.take();
         let exited = async {
             match exit.as_mut() {
@@ -239,7 +240,11 @@ impl Run<'_> {
                 };
                 let seconds = self.cx.settings.ready_timeout.as_secs_f64();
                 match last {
-                    Verdict::Unhealthy(reason) => Err(format!("not within {seconds} s: {reason}")),
+                    Verdict::Unhealthy(reason) => {
+                        // An exit says more than a closed port.
+                        let exited = self.check_still_running(container).await;
+                        exited.and_then(|()| Err(format!("not within {seconds} s: {reason}")))
+                    }
                     usable => Ok(usable),
                 }
             }
@@ -297,8 +302,11 @@ impl Run<'_> {
 
     async fn check_still_running(&self, container: &str) -> Result<(), String> {
         let state = self.docker.inspect_container(container).await.map_err(|error| error.to_string())?;
-        if state.running {
+        if state.running && state.restarts == 0 {
             return Ok(());
+        }
+        if state.running {
+            return Err(format!("its container ends again and again (the engine started it {} times more)", state.restarts));
         }
         let memory = if state.out_of_memory { " (out of memory)" } else { "" };
         Err(format!("its container exited with code {}{memory}", state.exit_code))

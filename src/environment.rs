@@ -113,11 +113,12 @@ impl Variables<'_> {
     }
 
     /// Every key that is set anywhere and starts with a prefix.
-    fn keys_with_prefix<'b>(&'b self, prefix: &'b str) -> impl Iterator<Item = &'b str> {
+    fn keys_with_prefix<'b>(&'b self, plugin: &str, prefix: &'b str) -> impl Iterator<Item = &'b str> {
         let flags = self.flags.iter().map(|(key, _)| key.as_str());
         let process = self.process.keys().map(String::as_str);
         let files = self.project.files.iter().flat_map(|file| file.values.keys().map(String::as_str));
-        flags.chain(process).chain(files).filter(move |key| key.starts_with(prefix))
+        let stored = self.values.keys(plugin);
+        flags.chain(process).chain(files).chain(stored).filter(move |key| key.starts_with(prefix))
     }
 }
 
@@ -149,7 +150,7 @@ pub fn assemble(manifest: &Manifest, variables: &Variables<'_>, random: &dyn Fn(
         }
     }
     let prefix = format!("{}_", manifest.name.variable_prefix());
-    for key in variables.keys_with_prefix(&prefix) {
+    for key in variables.keys_with_prefix(plugin, &prefix) {
         if let Some(found) = variables.find(plugin, key) {
             assembled.values.insert(key.to_owned(), found);
         }

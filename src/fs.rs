@@ -51,6 +51,17 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     written
 }
 
+/// Writes a file unless there is one already, whole or not at all; false when there was one.
+pub fn write_once(path: &Path, bytes: &[u8]) -> Result<bool, FileError> {
+    let temporary = path.with_extension(format!("{}.tmp", random_id()));
+    let linked = write_new(&temporary, bytes).map(|()| fs::hard_link(&temporary, path));
+    let _ = fs::remove_file(&temporary);
+    match linked? {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        made => made.map(|()| true).map_err(failed("write", path)),
+    }
+}
+
 /// As [`write_atomic`], but readable by all that the umask lets: for what is published.
 pub fn write_public(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     write_atomic(path, bytes)?;

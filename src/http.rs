@@ -4,12 +4,12 @@
 //! Proxies come from the environment (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, in either case) and the
 //! trusted roots from the system, or from `SSL_CERT_FILE` and `SSL_CERT_DIR` where these are set.
 
+mod body;
 mod error;
 mod redirect;
 #[cfg(test)]
 mod tests;
 
-use std::io::Write;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use reqwest::{Client, Response, StatusCode};
 use tokio::time::{Instant, sleep, timeout};
 use url::Url;
 
+use body::{Body, Rate};
 pub use error::HttpError;
 
 /// How long a registry document may take, connect included; a wait that the server asked for is not counted.
@@ -79,10 +80,13 @@ impl Default for Deadlines {
 /// A client, made at the first request of a command: roots and proxies are not read before.
 #[derive(Debug)]
 pub struct Http {
-    allow_http: bool,
+    permits_plain: bool,
     deadlines: Deadlines,
     client: OnceLock<Client>,
 }
+
+/// Takes each chunk of a download, with the expected total where the server tells it.
+pub type Sink<'a> = dyn FnMut(&[u8], Option<u64>) -> std::io::Result<()> + Send + 'a;
 
 /// What one attempt came to.
 enum Attempt<T> {
@@ -100,7 +104,7 @@ impl Http {
 
     /// The same with other time limits.
     pub fn with_deadlines(allow_http: bool, deadlines: Deadlines) -> Self {
-        Self { allow_http, deadlines, client: OnceLock::new() }
+        Self { permits_plain: allow_http, deadlines, client: OnceLock::new() }
     }
 
     /// Gets a document of at most `limit` decoded bytes within [`DOCUMENT_DEADLINE`].
@@ -124,12 +128,7 @@ impl Http {
     /// Streams a body of at most `limit` bytes into `sink`, failing when nothing arrives for [`IDLE_DEADLINE`] or
     /// when less than [`LOWEST_RATE`] arrives over that span; returns the number of bytes. `sink` gets each chunk and
     /// the expected total, where the server tells it. The bytes are those of the file: no content encoding is undone.
-    pub async fn stream(
-        &self,
-        url: &Url,
-        limit: u64,
-        sink: &mut (dyn FnMut(&[u8], Option<u64>) -> std::io::Result<()> + Send),
-    ) -> Result<u64, HttpError> {
+    pub async fn stream(&self, url: &Url, limit: u64, sink: &mut Sink<'_>) -> Result<u64, HttpError> {
         self.permit(url)?;
         let response = match self.stream_start(url).await? {
             Attempt::Done(response) => response,
@@ -148,7 +147,7 @@ impl Http {
     fn permit(&self, url: &Url) -> Result<(), HttpError> {
         match url.scheme() {
             "https" => Ok(()),
-            "http" if self.allow_http || redirect::is_loopback(url) => Ok(()),
+            "http" if self.permits_plain || redirect::is_loopback(url) => Ok(()),
             "http" => Err(HttpError::PlainHttp { url: error::redacted(url) }),
             _ => Err(HttpError::Scheme { url: error::redacted(url) }),
         }
@@ -163,7 +162,7 @@ impl Http {
         let client = Client::builder()
             .user_agent(concat!("nself/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(self.deadlines.connect)
-            .redirect(redirect::policy(self.allow_http))
+            .redirect(redirect::policy(self.permits_plain))
             .referer(false)
             // Archives must arrive as they are, and a document's limit counts decoded bytes: see `Body`.
             .no_gzip()
@@ -221,7 +220,7 @@ impl Http {
         mut response: Response,
         url: &Url,
         limit: u64,
-        sink: &mut (dyn FnMut(&[u8], Option<u64>) -> std::io::Result<()> + Send),
+        sink: &mut Sink<'_>,
     ) -> Result<u64, HttpError> {
         let total = response.content_length();
         if total.is_some_and(|total| total > limit) {
@@ -246,121 +245,6 @@ impl Http {
             sink(&chunk, total).map_err(HttpError::Sink)?;
         }
         if received == 0 { Err(HttpError::Empty { url: error::redacted(url) }) } else { Ok(received) }
-    }
-}
-
-/// What arrived since the span began. Only waiting counts, so that a slow disk does not look like a slow server.
-struct Rate {
-    span: Duration,
-    waited: Duration,
-    received: u64,
-}
-
-impl Rate {
-    fn new(span: Duration) -> Self {
-        Self { span, waited: Duration::ZERO, received: 0 }
-    }
-
-    fn is_enough(&mut self, bytes: usize, waited: Duration) -> bool {
-        self.waited += waited;
-        self.received += bytes as u64;
-        if self.waited < self.span {
-            return true;
-        }
-        let needed = u128::from(LOWEST_RATE) * self.span.as_millis() / 1000;
-        let enough = u128::from(self.received) >= needed;
-        self.waited = Duration::ZERO;
-        self.received = 0;
-        enough
-    }
-}
-
-/// A document's body while it arrives: undoes gzip, and counts what comes out against the limit.
-struct Body<'a> {
-    url: &'a Url,
-    limit: u64,
-    decoder: Option<flate2::write::MultiGzDecoder<Bounded>>,
-    plain: Bounded,
-}
-
-/// Bytes up to a limit; a write beyond it fails.
-#[derive(Default)]
-struct Bounded {
-    bytes: Vec<u8>,
-    limit: usize,
-    is_full: bool,
-}
-
-impl Write for Bounded {
-    fn write(&mut self, chunk: &[u8]) -> std::io::Result<usize> {
-        if chunk.len() > self.limit - self.bytes.len() {
-            self.is_full = true;
-            return Err(std::io::ErrorKind::FileTooLarge.into());
-        }
-        self.bytes.extend_from_slice(chunk);
-        Ok(chunk.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> Body<'a> {
-    fn new(url: &'a Url, limit: u64, response: &Response) -> Result<Self, HttpError> {
-        let encoding = text(response.headers(), &header::CONTENT_ENCODING).unwrap_or_default();
-        let several = response.headers().get_all(header::CONTENT_ENCODING).iter().count() > 1;
-        let bounded = || Bounded { limit: usize::try_from(limit).unwrap_or(usize::MAX), ..Bounded::default() };
-        let mut plain = bounded();
-        let decoder = match encoding.trim().to_ascii_lowercase().as_str() {
-            _ if several => return Err(HttpError::Encoding { url: error::redacted(url), encoding: "several".into() }),
-            "" | "identity" => {
-                // The told length is believed only as far as the memory it asks for is harmless.
-                let told = response.content_length().unwrap_or(0).min(limit).min(32 << 20);
-                plain.bytes.reserve_exact(usize::try_from(told).unwrap_or(0));
-                None
-            }
-            "gzip" | "x-gzip" => Some(flate2::write::MultiGzDecoder::new(bounded())),
-            other => {
-                return Err(HttpError::Encoding { url: error::redacted(url), encoding: crate::name::shown(other) });
-            }
-        };
-        Ok(Self { url, limit, decoder, plain })
-    }
-
-    fn push(&mut self, chunk: &[u8]) -> Result<(), HttpError> {
-        let written = match &mut self.decoder {
-            Some(decoder) => decoder.write_all(chunk),
-            None => self.plain.write_all(chunk),
-        };
-        let is_full = self.plain.is_full || self.decoder.as_ref().is_some_and(|decoder| decoder.get_ref().is_full);
-        written.map_err(|cause| self.failure(is_full, &cause))
-    }
-
-    fn finish(mut self) -> Result<Vec<u8>, HttpError> {
-        let bytes = match self.decoder.take() {
-            None => std::mem::take(&mut self.plain.bytes),
-            Some(mut decoder) => {
-                let finished = decoder.try_finish();
-                let is_full = decoder.get_ref().is_full;
-                finished.map_err(|cause| self.failure(is_full, &cause))?;
-                std::mem::take(&mut decoder.get_mut().bytes)
-            }
-        };
-        match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
-            None => Err(HttpError::Empty { url: error::redacted(self.url) }),
-            Some(b'<') => Err(HttpError::Html { url: error::redacted(self.url) }),
-            Some(_) => Ok(bytes),
-        }
-    }
-
-    fn failure(&self, is_full: bool, cause: &std::io::Error) -> HttpError {
-        let url = error::redacted(self.url);
-        if is_full {
-            HttpError::TooLarge { url, limit: self.limit }
-        } else {
-            HttpError::Broken { url, cause: format!("its gzip encoding is damaged: {cause}") }
-        }
     }
 }
 

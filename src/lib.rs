@@ -133,11 +133,7 @@ fn usage(error: &clap::Error, words: &[OsString]) -> u8 {
         return output.error("nself.error/1", &Error::Usage { message, hint: Some("see: nself plugin --help".into()) });
     }
     let _ = error.print();
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => 0,
-        _ => 2,
-    }
+    if is_answer { 0 } else { 2 }
 }
 
 fn schema_of(command: &TopCommand) -> &'static str {

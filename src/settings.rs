@@ -94,7 +94,7 @@ impl Settings {
             data_dir: folder(DATA_DIR)?.or_else(beside_program),
             config_dir,
             registry: text(PLUGIN_REGISTRY),
-            cache_ttl: duration(REGISTRY_CACHE_TTL, Duration::from_secs(300))?,
+            cache_ttl: duration(REGISTRY_CACHE_TTL, Duration::from_mins(5))?,
             ready_timeout: match &flags.timeout {
                 Some(word) => parse_duration(word).ok_or_else(|| bad_duration("--timeout", word))?,
                 None => duration(PLUGIN_READY_TIMEOUT, Duration::from_mins(1))?,

@@ -1,22 +1,20 @@
 //! What survives between commands: receipts (what is installed, proven how), records of unfinished transactions,
 //! the id of this installation, and locks. Owns their files under `~/.nself`; touches no engine.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read, Seek, Write};
-use std::os::unix::fs::MetadataExt;
+mod lock;
+mod receipt;
+mod record;
+
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::docker::PublishedPort;
+pub use lock::Lock;
+pub use receipt::{RECEIPT_SCHEMA, Receipt, ReceiptContainer, ReceiptImage, ReceiptPort};
+pub use record::{Finish, Record, Undo};
+
 use crate::fs::{self, FileError};
 use crate::name::PluginName;
-use crate::package::Proof;
-
-/// The receipt's format; a receipt of a later one is left alone.
-pub const RECEIPT_SCHEMA: &str = "nself.receipt/1";
 
 /// Why state could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -45,150 +43,11 @@ impl StateError {
     }
 }
 
-/// What was installed, from where, proven how. Holds names of variables, never values.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Receipt {
-    pub schema: String,
-    pub plugin: PluginName,
-    pub version: semver::Version,
-    pub project: String,
-    pub description: String,
-    /// The registry that delivered, or `local`.
-    pub registry: String,
-    /// The archive's address or the folder.
-    pub source: String,
-    pub digest: Option<crate::name::Digest>,
-    pub proof: Proof,
-    pub image: ReceiptImage,
-    pub containers: Vec<ReceiptContainer>,
-    pub ports: Vec<ReceiptPort>,
-    pub networks: Vec<String>,
-    pub volumes: Vec<String>,
-    pub variables: Vec<String>,
-    pub dependencies: Vec<PluginName>,
-    /// What the container was granted beyond the hardened defaults.
-    pub granted: Vec<String>,
-    pub health_path: String,
-    pub transaction: String,
-    /// Seconds since 1970.
-    pub installed_at: u64,
-    pub healthy_after_milliseconds: u64,
-    /// Fields of later versions, kept as they are.
-    #[serde(flatten)]
-    pub others: BTreeMap<String, serde_json::Value>,
-}
-
-/// The image that the containers run.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ReceiptImage {
-    pub reference: String,
-    pub id: String,
-    /// Whether this program brought it, and so may take it away.
-    pub owned: bool,
-}
-
-/// One container.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ReceiptContainer {
-    pub service: String,
-    pub name: String,
-    pub id: String,
-    pub config_hash: String,
-}
-
-/// One published port.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ReceiptPort {
-    pub name: String,
-    pub host: u16,
-    pub container: u16,
-    /// The name under which people open it.
-    pub hostname: Option<String>,
-}
-
-impl ReceiptPort {
-    /// The address to open.
-    pub fn address(&self) -> String {
-        format!("http://{}:{}", self.hostname.as_deref().unwrap_or("127.0.0.1"), self.host)
-    }
-}
-
-impl From<&ReceiptPort> for PublishedPort {
-    fn from(port: &ReceiptPort) -> Self {
-        Self { host: port.host, container: port.container }
-    }
-}
-
-/// What is undone when a transaction does not reach its commit point. Each can be done any number of times, and
-/// whether or not the step that it undoes was ever done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "undo")]
-pub enum Undo {
-    /// Remove the containers that carry the transaction's label.
-    RemoveNewContainers,
-    /// Give the earlier container its name back and start it if it ran.
-    RestoreContainer { name: String, parked: String, was_running: bool },
-    /// Remove the network if the transaction made it.
-    RemoveNetwork { name: String },
-    /// Remove the volume if the transaction made it.
-    RemoveVolume { name: String },
-    /// Remove the images that the transaction built.
-    RemoveBuiltImages,
-    /// Remove an image that was not there before.
-    RemovePulledImage { reference: String },
-    /// Put the earlier package back.
-    RestorePackage { active: PathBuf, staged: PathBuf, staged_inode: u64 },
-    /// Forget values that were generated.
-    ForgetValues { plugin: String, keys: Vec<String> },
-}
-
-/// What is done after the commit point; a failure here is a warning.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "finish")]
-pub enum Finish {
-    /// Remove the earlier container.
-    RemoveContainer { name: String },
-    /// Keep the earlier package for a way back.
-    KeepEarlierPackage { from: PathBuf, to: PathBuf },
-    /// Remove an image that nothing uses any more.
-    RemoveImage { reference: String },
-    /// Remove the network if nothing is left on it.
-    RemoveEmptyNetwork { name: String },
-    /// Remove a volume and its data.
-    RemoveVolume { name: String },
-    /// Remove the active package.
-    RemovePackage { path: PathBuf },
-    /// Remove the receipt.
-    RemoveReceipt,
-    /// Forget every stored value of the plugin.
-    ForgetValues { plugin: String },
-}
-
-/// The intent of a transaction, on disk before anything changes. Whatever happens, it can be undone or finished
-/// from this alone.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Record {
-    pub id: String,
-    pub plugin: PluginName,
-    pub project: String,
-    /// A removal is committed by its record; an installation by its receipt.
-    pub is_removal: bool,
-    /// In the order of the steps; undone in reverse.
-    pub undo: Vec<Undo>,
-    pub finish: Vec<Finish>,
-}
-
 /// The state's folders.
 #[derive(Debug, Clone)]
 pub struct State {
     root: PathBuf,
     plugin_dir: PathBuf,
-}
-
-/// A held lock; the kernel frees it when this process ends, however it ends.
-#[derive(Debug)]
-pub struct Lock {
-    _file: File,
 }
 
 impl State {
@@ -217,15 +76,21 @@ impl State {
         let path = self.root.join("home-id");
         if let Some(bytes) = fs::read_optional(&path)? {
             let id = String::from_utf8_lossy(&bytes).trim().to_owned();
-            if id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            if is_home_id(&id) {
                 return Ok(id);
             }
         }
         fs::create_folder(&self.root)?;
         let id = fs::random_id();
-        fs::write_atomic(&path, id.as_bytes())?;
-        // Two first commands at once: the later write is what both must use.
-        Ok(fs::read_optional(&path)?.map_or(id, |bytes| String::from_utf8_lossy(&bytes).into_owned()))
+        // Two first commands at once must use the same id: the first write stands.
+        if fs::write_once(&path, id.as_bytes())? {
+            return Ok(id);
+        }
+        match fs::read_optional(&path)?.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()) {
+            Some(other) if is_home_id(&other) => Ok(other),
+            // What is there is no id, and so nothing was ever made in its name.
+            _ => fs::write_atomic(&path, id.as_bytes()).map(|()| id).map_err(StateError::from),
+        }
     }
 
     fn receipt_path(&self, project: &str, name: &str) -> PathBuf {
@@ -244,10 +109,10 @@ impl State {
         let folder = self.root.join("receipts").join(project);
         let mut receipts = Vec::new();
         for name in fs::list_folder(&folder)? {
-            if name.starts_with('.') || !name.ends_with(".json") {
+            let path = folder.join(&name);
+            if name.starts_with('.') || path.extension().is_none_or(|ending| ending != "json") {
                 continue;
             }
-            let path = folder.join(&name);
             if let Some(bytes) = fs::read_optional(&path)? {
                 receipts.push(read_receipt(&path, &bytes));
             }
@@ -264,9 +129,7 @@ impl State {
     pub fn write_receipt(&self, receipt: &Receipt) -> Result<(), StateError> {
         let path = self.receipt_path(&receipt.project, receipt.plugin.as_str());
         fs::create_private_folder(path.parent().unwrap_or(&self.root))?;
-        let mut text = serde_json::to_vec_pretty(receipt).expect("a receipt is plain data");
-        text.push(b'\n');
-        Ok(fs::write_atomic(&path, &text)?)
+        Ok(fs::write_atomic(&path, &json(receipt))?)
     }
 
     /// Removes a receipt that may be absent.
@@ -282,8 +145,7 @@ impl State {
     pub fn begin(&self, record: &Record) -> Result<(), StateError> {
         let folder = self.records_folder();
         fs::create_private_folder(&folder)?;
-        let text = serde_json::to_vec(record).expect("a record is plain data");
-        Ok(fs::write_atomic(&folder.join(format!("{}.json", record.id)), &text)?)
+        Ok(fs::write_atomic(&folder.join(format!("{}.json", record.id)), &json(record))?)
     }
 
     /// Forgets a transaction that is undone or finished, and its staging folder.
@@ -311,72 +173,13 @@ impl State {
     pub fn stray_staging(&self) -> Result<Vec<String>, StateError> {
         Ok(fs::list_folder(&self.plugin_dir.join(".staging"))?)
     }
-
-    /// Takes the lock of a plugin or of a shared thing, waiting at most `timeout`.
-    pub async fn lock(&self, what: &str, timeout: Duration) -> Result<Lock, StateError> {
-        let started = tokio::time::Instant::now();
-        let mut pause = Duration::from_millis(5);
-        loop {
-            match self.try_lock(what)? {
-                Ok(lock) => return Ok(lock),
-                Err(holder) if started.elapsed() >= timeout => {
-                    return Err(StateError::Busy { what: what.to_owned(), holder });
-                }
-                Err(_) => tokio::time::sleep(pause).await,
-            }
-            pause = (pause * 2).min(Duration::from_millis(200));
-        }
-    }
-
-    /// Takes a lock if it is free; else says who holds it.
-    pub fn try_lock(&self, what: &str) -> Result<Result<Lock, String>, StateError> {
-        let folder = self.root.join("locks");
-        fs::create_private_folder(&folder)?;
-        let path = folder.join(format!("{what}.lock"));
-        loop {
-            let mut file = open_lock(&path)?;
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(std::fs::TryLockError::WouldBlock) => return Ok(Err(holder(&mut file))),
-                Err(std::fs::TryLockError::Error(error)) => return Err(fs::failed("lock", &path)(error).into()),
-            }
-            // Somebody may have removed the file meanwhile: a lock on a file without a name guards nothing.
-            let same = std::fs::metadata(&path).ok().zip(file.metadata().ok());
-            if same.is_some_and(|(named, held)| (named.dev(), named.ino()) == (held.dev(), held.ino())) {
-                let _ = file.set_len(0);
-                let _ = file.rewind();
-                let _ = write!(file, "process {} ({})", std::process::id(), command_line());
-                return Ok(Ok(Lock { _file: file }));
-            }
-        }
-    }
 }
 
-fn open_lock(path: &Path) -> Result<File, FileError> {
-    use std::os::unix::fs::OpenOptionsExt;
-    #[expect(clippy::cast_possible_wrap, reason = "the flag is a small constant of the platform")]
-    let no_follow = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
-    File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(no_follow)
-        .open(path)
-        .map_err(fs::failed("open the lock", path))
-}
-
-fn holder(file: &mut File) -> String {
-    let mut text = String::new();
-    let _ = file.take(400).read_to_string(&mut text);
-    if text.is_empty() { "a process that has not said who it is".into() } else { crate::name::shown(&text) }
-}
-
-/// The program and its words, without values: what the holder of a lock is recognised by.
-fn command_line() -> String {
-    let words = std::env::args().skip(1).take_while(|word| !word.starts_with('-')).take(4);
-    std::iter::once("nself".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+/// Plain data as the text of a file.
+pub(crate) fn json(value: &impl Serialize) -> Vec<u8> {
+    let mut text = serde_json::to_vec_pretty(value).expect("receipts and records are plain data");
+    text.push(b'\n');
+    text
 }
 
 fn read_receipt(path: &Path, bytes: &[u8]) -> Result<Receipt, StateError> {
@@ -386,6 +189,10 @@ fn read_receipt(path: &Path, bytes: &[u8]) -> Result<Receipt, StateError> {
         return Err(broken(format!("its format is `{}`, and this program reads `{RECEIPT_SCHEMA}`", receipt.schema)));
     }
     Ok(receipt)
+}
+
+fn is_home_id(word: &str) -> bool {
+    word.len() == 16 && word.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 #[cfg(test)]
@@ -403,30 +210,6 @@ mod tests {
         let id = state.home_id().unwrap();
         assert_eq!(state.home_id().unwrap(), id);
         assert_eq!(id.len(), 16);
-    }
-
-    #[tokio::test]
-    async fn a_held_lock_is_refused_and_names_its_holder() {
-        let folder = tempfile::tempdir().unwrap();
-        let state = state(folder.path());
-        let held = state.lock("realtime", Duration::ZERO).await.unwrap();
-        let refused = state.lock("realtime", Duration::from_millis(20)).await.unwrap_err();
-        assert!(refused.to_string().contains(&format!("process {}", std::process::id())), "{refused}");
-        drop(held);
-        state.lock("realtime", Duration::ZERO).await.unwrap();
-    }
-
-    #[test]
-    fn a_lock_file_that_is_a_link_is_not_followed() {
-        let folder = tempfile::tempdir().unwrap();
-        let state = state(folder.path());
-        let victim = folder.path().join("victim");
-        std::fs::write(&victim, "untouched").unwrap();
-        let locks = folder.path().join("home/locks");
-        std::fs::create_dir_all(&locks).unwrap();
-        std::os::unix::fs::symlink(&victim, locks.join("realtime.lock")).unwrap();
-        assert!(state.try_lock("realtime").is_err());
-        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "untouched");
     }
 
     #[test]

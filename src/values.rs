@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::fs;
-use crate::state::StateError;
+use crate::state::{StateError, json};
 
 /// The key under which values of the whole project are kept.
 pub const WHOLE_PROJECT: &str = "*";
@@ -73,7 +73,6 @@ impl Values {
             return Ok(fs::remove_file(&self.path)?);
         }
         fs::create_private_folder(self.path.parent().unwrap_or(Path::new(".")))?;
-        let text = serde_json::to_vec_pretty(&self.by_plugin).expect("values are plain text");
-        Ok(fs::write_atomic(&self.path, &text)?)
+        Ok(fs::write_atomic(&self.path, &json(&self.by_plugin))?)
     }
 }

@@ -18,6 +18,7 @@ pub struct LogsReport {
     plugin: String,
     lines: Vec<LogLine>,
     is_raw: bool,
+    is_told: bool,
 }
 
 /// Shows the last lines; with `--follow` prints line after line until the container ends or the user interrupts.
@@ -33,7 +34,7 @@ pub async fn run(cx: &Context, arguments: &LogsArguments) -> Result<LogsReport, 
     let plugin = receipt.plugin.as_str().to_owned();
     if !arguments.follow {
         let lines = docker.last_lines(&container, arguments.lines).await?;
-        return Ok(LogsReport { plugin, lines, is_raw });
+        return Ok(LogsReport { plugin, lines, is_raw, is_told: false });
     }
     let mut stream = Box::pin(docker.log(&container, arguments.lines, true));
     loop {
@@ -48,7 +49,7 @@ pub async fn run(cx: &Context, arguments: &LogsArguments) -> Result<LogsReport, 
             break;
         }
     }
-    Ok(LogsReport { plugin, lines: Vec::new(), is_raw })
+    Ok(LogsReport { plugin, lines: Vec::new(), is_raw, is_told: true })
 }
 
 fn shown(line: &LogLine, is_raw: bool) -> String {
@@ -63,6 +64,10 @@ fn line_json(plugin: &str, line: &LogLine) -> Value {
 impl Report for LogsReport {
     fn schema(&self) -> &'static str {
         "nself.plugin.logs/1"
+    }
+
+    fn is_told(&self) -> bool {
+        self.is_told
     }
 
     fn json(&self) -> Map<String, Value> {

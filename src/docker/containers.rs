@@ -64,6 +64,8 @@ pub struct ContainerState {
     pub running: bool,
     pub exit_code: i64,
     pub out_of_memory: bool,
+    /// How often the engine has started it again by its restart policy.
+    pub restarts: i64,
     /// The engine's own health verdict, where the image has a check.
     pub health: Option<String>,
     pub image: String,
@@ -224,6 +226,7 @@ impl Docker {
             running: state.running.unwrap_or(false) && !state.restarting.unwrap_or(false),
             exit_code: state.exit_code.unwrap_or(0),
             out_of_memory: state.oom_killed.unwrap_or(false),
+            restarts: answer.restart_count.unwrap_or(0),
             health: state.health.and_then(|health| health.status).map(|status| status.to_string()),
             image: answer.image.unwrap_or_default(),
         })

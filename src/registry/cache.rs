@@ -19,7 +19,7 @@ use crate::http::Validators;
 /// The largest file of facts, in bytes.
 const LARGEST_FACTS: u64 = 64 << 10;
 /// A temporary file of this age is left over from a process that was killed.
-const LEFT_OVER: Duration = Duration::from_secs(3600);
+const LEFT_OVER: Duration = Duration::from_hours(1);
 
 /// Where one registry's document is cached.
 #[derive(Debug, Clone)]

@@ -14,7 +14,8 @@ use tokio::sync::OnceCell;
 
 use super::error::{LoadFailure, RegistryError};
 use super::source::{Access, Loaded, Source};
-use super::{LicenceNeed, Origin, Release};
+use super::standing::{Standing, after, newest, reason, standing, trust, unusable};
+use super::{Origin, Release};
 use crate::name::PluginName;
 
 /// How many similar names a message offers.
@@ -83,16 +84,6 @@ pub struct Catalog<'a> {
 struct Shelf {
     source: Source,
     loaded: OnceCell<Result<Loaded, LoadFailure>>,
-}
-
-/// What one registry has of what was asked for.
-enum Standing<'c> {
-    NotAsked,
-    Failed(&'c LoadFailure),
-    Unknown,
-    NoVersion(Vec<Version>),
-    NotUsable { reason: String, needs_licence: bool },
-    Has(&'c Release),
 }
 
 impl<'a> Catalog<'a> {
@@ -172,8 +163,8 @@ impl<'a> Catalog<'a> {
     /// One registry, whole.
     pub async fn whole(&self, registry: &str) -> Result<&Loaded, RegistryError> {
         let shelves = self.asked(Some(registry))?;
-        let Some(shelf) = shelves.first() else { return Err(self.unknown(registry)) };
-        shelf.load(&self.access).await.map_err(|failure| self.unreachable(vec![failure.to_string()]))
+        let Some(named) = shelves.first() else { return Err(self.unknown(registry)) };
+        named.load(&self.access).await.map_err(|failure| self.unreachable(vec![failure.to_string()]))
     }
 
     /// Of a release's dependencies those that are plugins: names that a registry knows which this command has read.
@@ -293,54 +284,6 @@ impl Shelf {
     }
 }
 
-fn standing<'c>(loaded: &'c Loaded, ask: &Ask<'_>) -> Standing<'c> {
-    let releases = loaded.contents.of(ask.name);
-    if releases.is_empty() {
-        return Standing::Unknown;
-    }
-    let wanted = |release: &&Release| ask.version.is_none_or(|version| release.version == *version);
-    let mut first_reason = None;
-    for release in newest(releases).filter(wanted) {
-        match unusable(release, ask.has_licence_key) {
-            None => return Standing::Has(release),
-            Some(reason) => first_reason = first_reason.or(Some((reason, release))),
-        }
-    }
-    match first_reason {
-        Some((reason, release)) => {
-            let needs_licence = release.licence_need != LicenceNeed::None && release.not_installable.is_none();
-            Standing::NotUsable { reason, needs_licence }
-        }
-        None => Standing::NoVersion(releases.iter().map(|release| release.version.clone()).collect()),
-    }
-}
-
-/// Releases of one plugin in the order in which they are wanted: the newest first, pre-releases last.
-fn newest(releases: &[Release]) -> impl Iterator<Item = &Release> {
-    let finished = releases.iter().filter(|release| release.version.pre.is_empty());
-    finished.chain(releases.iter().filter(|release| !release.version.pre.is_empty()))
-}
-
-/// Why a release does not count.
-fn unusable(release: &Release, has_licence_key: bool) -> Option<String> {
-    if let Some(reason) = &release.not_installable {
-        return Some(format!("not installable: {reason}"));
-    }
-    match &release.licence_need {
-        LicenceNeed::Required(reason) if !has_licence_key => return Some(format!("needs a licence: {reason}")),
-        _ => {}
-    }
-    release.archives.is_empty().then(|| "gives no address of an archive".to_owned())
-}
-
-fn trust(release: &Release) -> u8 {
-    match (release.pinned, release.digest.is_some()) {
-        (true, _) => 2,
-        (false, true) => 1,
-        (false, false) => 0,
-    }
-}
-
 /// The first pinned registry has it: what was read before it does not, and what was not read was not needed.
 fn pinned_selection(
     shelves: &[&Shelf],
@@ -380,39 +323,11 @@ fn selection(shelves: &[&Shelf], standings: &[Standing<'_>], chosen: &Loaded, re
     Selection { release: release.clone(), origin: chosen.origin.clone(), passed_over, notes }
 }
 
-/// Why a registry comes after the chosen release.
-fn after(standing: &Standing<'_>, chosen: &Release) -> String {
-    match standing {
-        Standing::Has(release) if trust(release) < trust(chosen) && release.digest.is_none() => {
-            format!("has {} without a checksum", release.version)
-        }
-        Standing::Has(release) if trust(release) < trust(chosen) => {
-            format!("has {}, but its key is not pinned", release.version)
-        }
-        Standing::Has(release) => format!("has {}, but comes later in the list", release.version),
-        other => reason(other),
-    }
-}
-
 /// What a search found in a registry, with where its document came from when that bears on the answer.
 fn searched(shelf: &Shelf, standing: &Standing<'_>) -> String {
     let reason = reason(standing);
     match shelf.loaded.get() {
         Some(Ok(loaded)) => format!("{reason} ({})", loaded.origin),
         _ => reason,
-    }
-}
-
-fn reason(standing: &Standing<'_>) -> String {
-    match standing {
-        Standing::NotAsked => "not asked".to_owned(),
-        Standing::Failed(failure) => format!("not reachable: {}", failure.reasons()),
-        Standing::Unknown => "does not have it".to_owned(),
-        Standing::NoVersion(versions) => {
-            let versions: Vec<String> = versions.iter().map(ToString::to_string).collect();
-            format!("does not have that version, it has {}", versions.join(", "))
-        }
-        Standing::NotUsable { reason, .. } => reason.clone(),
-        Standing::Has(release) => format!("has {}", release.version),
     }
 }

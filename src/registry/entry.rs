@@ -69,7 +69,7 @@ keys! {
     MinHost = "min_nself_version",
     MinHostCamel = "minNselfVersion",
     Signature = "signature",
-    AuthorKey = "author_public_key",
+    SignedBy = "author_public_key",
 }
 
 /// What describes one archive and so holds for one version only.

@@ -17,6 +17,7 @@ mod release;
 pub mod source;
 #[cfg(test)]
 mod source_tests;
+mod standing;
 #[cfg(test)]
 pub(crate) mod test_server;
 #[cfg(test)]

@@ -92,7 +92,7 @@ fn release(entry: &Entry<'_>, name: &PluginName, base: &Base) -> Result<Release,
         archives: address::archives(entry, base)?,
         min_host: min_host(entry)?,
         signature: some(text(Key::Signature)?),
-        author_public_key: some(text(Key::AuthorKey)?),
+        author_public_key: some(text(Key::SignedBy)?),
         registry: base.registry.clone(),
         pinned: base.pinned,
     })

@@ -111,16 +111,16 @@ impl Source {
         let mut cached = cache.as_ref().and_then(|cache| cache.read(access.now));
         if !access.refresh
             && let Some(fresh) = cached.take_if(|cached| cached.age < access.ttl)
-            && let Some(loaded) = self.from_cached(&fresh, Origin::Cache { age: fresh.age })
+            && let Some(loaded) = self.read_cached(&fresh, Origin::Cache { age: fresh.age })
         {
             return Ok(loaded);
         }
         let mut attempts = Vec::new();
         for location in &self.locations {
             let asked = match location.document() {
-                Location::Folder(path) => self.from_file(&path),
+                Location::Folder(path) => self.read_file(&path),
                 Location::Url(url) if access.offline => Err(Attempt::Offline(shown(&url))),
-                Location::Url(url) => self.from_network(&url, access, cache.as_ref(), cached.as_ref()).await,
+                Location::Url(url) => self.fetch(&url, access, cache.as_ref(), cached.as_ref()).await,
             };
             match asked {
                 Ok(mut loaded) => {
@@ -131,7 +131,7 @@ impl Source {
             }
         }
         let failure = LoadFailure { registry: self.name.clone(), attempts };
-        let stale = cached.and_then(|cached| self.from_cached(&cached, Origin::StaleCache { age: cached.age }));
+        let stale = cached.and_then(|cached| self.read_cached(&cached, Origin::StaleCache { age: cached.age }));
         let Some(mut loaded) = stale else { return Err(failure) };
         loaded.notes.insert(0, format!("{failure}"));
         Ok(loaded)
@@ -148,13 +148,13 @@ impl Source {
         Base { registry: self.name.clone(), pinned: self.pinned, place }
     }
 
-    fn from_cached(&self, cached: &Cached, origin: Origin) -> Option<Loaded> {
+    fn read_cached(&self, cached: &Cached, origin: Origin) -> Option<Loaded> {
         let place = Place::Url(Url::parse(&cached.address).ok()?);
         let contents = wire::read(&cached.bytes, &self.base(place)).ok()?;
         Some(Loaded { contents, origin, notes: Vec::new() })
     }
 
-    fn from_file(&self, path: &Path) -> Result<Loaded, Attempt> {
+    fn read_file(&self, path: &Path) -> Result<Loaded, Attempt> {
         let shown = path.display().to_string();
         // The user's own folder may be a link; a fifo must still not hang.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -168,7 +168,7 @@ impl Source {
         Ok(Loaded { contents, origin: Origin::Folder(path.to_owned()), notes: Vec::new() })
     }
 
-    async fn from_network(
+    async fn fetch(
         &self,
         url: &Url,
         access: &Access<'_>,
@@ -180,7 +180,7 @@ impl Source {
         let validators = known.map(|cached| cached.validators.clone()).unwrap_or_default();
         let mut answer = self.ask(url, access, &validators).await?;
         if let (Document::Unchanged, Some(known)) = (&answer, known) {
-            if let Some(mut loaded) = self.from_cached(known, Origin::Cache { age: Duration::ZERO }) {
+            if let Some(mut loaded) = self.read_cached(known, Origin::Cache { age: Duration::ZERO }) {
                 loaded.notes.extend(self.warned(cache, |cache| cache.renew(known, access.now)));
                 return Ok(loaded);
             }

@@ -168,7 +168,8 @@ impl<'b> Collector<'b> {
         };
         match releases {
             Ok(releases) => {
-                self.found.extend(releases.into_iter().map(|release| Found { release, entry, is_keyed: key.is_some() }))
+                let found = releases.into_iter().map(|release| Found { release, entry, is_keyed: key.is_some() });
+                self.found.extend(found);
             }
             Err(problem) => self.contents.warnings.push(format!("plugin {} is left out: {problem}", label())),
         }

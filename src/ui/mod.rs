@@ -27,6 +27,10 @@ pub trait Report {
     fn json(&self) -> Map<String, Value>;
     /// For people and pipes; without a final newline.
     fn text(&self, style: Style) -> String;
+    /// Whether the answer was printed line by line already, so that only the exit code is left.
+    fn is_told(&self) -> bool {
+        false
+    }
     /// What failed, for standard error; with `--json` it is part of the document.
     fn errors(&self) -> Vec<&Error> {
         Vec::new()
@@ -81,6 +85,9 @@ impl Output {
 
     /// Prints an answer and gives the exit code.
     pub fn answer(&self, report: &dyn Report) -> u8 {
+        if report.is_told() {
+            return report.exit_code();
+        }
         let text = if self.json {
             let mut document = Map::new();
             document.insert("schema".into(), report.schema().into());
@@ -144,22 +151,23 @@ impl Output {
 
 /// The message, its causes, its details, and the hint.
 pub fn error_text(error: &Error, style: Style) -> String {
+    use std::fmt::Write;
     let mut text = format!("{} {error}", style.failed("error:"));
     let mut source = std::error::Error::source(error);
     let mut shown = error.to_string();
     while let Some(cause) = source {
         let message = cause.to_string();
         if !shown.contains(&message) {
-            text.push_str(&format!("\n  caused by: {message}"));
+            let _ = write!(text, "\n  caused by: {message}");
             shown = message;
         }
         source = cause.source();
     }
     for line in error.details() {
-        text.push_str(&format!("\n  | {}", safe(&line)));
+        let _ = write!(text, "\n  | {}", safe(&line));
     }
     if let Some(hint) = error.hint() {
-        text.push_str(&format!("\n{} {hint}", style.note("hint:")));
+        let _ = write!(text, "\n{} {hint}", style.note("hint:"));
     }
     text
 }

@@ -1,7 +1,9 @@
 //! `install`: finds what is meant, then runs the pipeline for each plugin, dependencies first and independent ones at
 //! the same time. One bad plugin does not stop the others.
 
+mod checks;
 mod pipeline;
+mod receipt;
 mod report;
 mod target;
 

@@ -5,26 +5,27 @@ use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Mutex;
 
-use crate::apply::{self, Job, Proven};
-use crate::context::{Context, now, unix_seconds};
+use crate::apply::{self, Job};
+use crate::context::Context;
 use crate::docker::{Docker, Observed, label};
-use crate::environment::{Assembled, ValueOrigin, Variables, assemble, host_port};
+use crate::environment::{Assembled, Variables, assemble};
 use crate::error::Error;
 use crate::fs;
 use crate::health::{Probe, Verdict};
 use crate::name::PluginName;
 use crate::package::archive::Archive;
-use crate::package::manifest::{Manifest, Port};
 use crate::package::recipe::Recipe;
 use crate::package::{Package, VerifyPolicy, fetch};
 use crate::plan::{self, Activation, ImageNeed, Situation, Wanted};
 use crate::preflight::{self, Problem};
 use crate::project::Project;
-use crate::state::{RECEIPT_SCHEMA, Receipt, ReceiptContainer, ReceiptImage, ReceiptPort};
+use crate::state::Receipt;
 use crate::ui::Event;
 use crate::undo;
 use crate::values::Values;
 
+use super::checks::{check, check_port_early, wanted_ports};
+use super::receipt::{receipt, secrets};
 use super::report::{How, Outcome};
 use super::target::{Source, Target};
 
@@ -46,10 +47,10 @@ pub(super) struct Shared<'a> {
 }
 
 /// What is known before the package is there.
-struct Before {
-    receipt: Option<Receipt>,
-    observed: Observed,
-    values: Values,
+pub(super) struct Before {
+    pub(super) receipt: Option<Receipt>,
+    pub(super) observed: Observed,
+    pub(super) values: Values,
 }
 
 /// Installs one plugin, or finds it as wanted, or leaves everything as it was.
@@ -166,7 +167,7 @@ fn image_labels(package: &Package) -> BTreeMap<String, String> {
     ])
 }
 
-fn variables<'a>(shared: &'a Shared<'_>, values: &'a Values) -> Variables<'a> {
+pub(super) fn variables<'a>(shared: &'a Shared<'_>, values: &'a Values) -> Variables<'a> {
     Variables { flags: &shared.flags, process: &shared.cx.process_environment, project: shared.project, values }
 }
 
@@ -225,7 +226,10 @@ async fn stage(shared: &Shared<'_>, target: &Target, before: &Before, transactio
             };
             unpack(archive, staging, target.name.clone(), Some(release.version.clone())).await.map_err(refused)?
         }
-        Source::Folder(folder) => Package::from_folder(folder, &staging).map_err(refused)?,
+        Source::Folder(folder) => {
+            let folder = folder.clone();
+            beside(move || Package::from_folder(&folder, &staging)).await.map_err(refused)?
+        }
         Source::Archive(path) => {
             let archive = Archive::open_local(path).map_err(refused)?;
             unpack(archive, staging, target.name.clone(), None).await.map_err(refused)?
@@ -237,16 +241,20 @@ async fn stage(shared: &Shared<'_>, target: &Target, before: &Before, transactio
     Ok(package)
 }
 
-/// Unpacks beside the runtime, so that other plugins go on meanwhile.
+/// Unpacks while other plugins go on.
 async fn unpack(
     archive: Archive,
     staging: std::path::PathBuf,
     name: PluginName,
     version: Option<semver::Version>,
 ) -> Result<Package, crate::package::PackageError> {
-    let work = move || archive.unpack(&staging, Some(&name), version.as_ref());
+    beside(move || archive.unpack(&staging, Some(&name), version.as_ref())).await
+}
+
+/// Runs what blocks beside the runtime.
+async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
-        Ok(unpacked) => unpacked,
+        Ok(done) => done,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }
 }
@@ -286,81 +294,6 @@ fn want<'a>(
         memory,
         backend_network: before.observed.network(&backend).map(|network| network.name.clone()),
     })
-}
-
-fn wanted_ports(manifest: &Manifest, variables: &Variables<'_>) -> Result<Vec<(Port, u16)>, Problem> {
-    let ports = manifest.ports.iter().map(|port| {
-        let host = host_port(&manifest.name, port.variable.as_deref(), port.port, variables);
-        host.map(|host| (port.clone(), host)).map_err(|message| Problem { code: "port.malformed", message, hint: None })
-    });
-    ports.collect()
-}
-
-/// The port that the registry tells, before anything is downloaded.
-async fn check_port_early(shared: &Shared<'_>, docker: &Docker, target: &Target, before: &Before) -> Result<(), Error> {
-    let Source::Release(release) = &target.source else { return Ok(()) };
-    let Some(port) = release.port else { return Ok(()) };
-    let variable = format!("{}_PORT", target.name.variable_prefix());
-    let variables = variables(shared, &before.values);
-    let host = host_port(&target.name, Some(&variable), port, &variables)
-        .map_err(|message| Error::Preflight(vec![Problem { code: "port.malformed", message, hint: None }]))?;
-    match check_port(shared, docker, target.name.clone(), (host, Some(&variable)), &before.observed).await? {
-        Some(problem) => Err(Error::Preflight(vec![problem])),
-        None => Ok(()),
-    }
-}
-
-/// The problem with a port, if there is one: held by somebody, or claimed by another plugin of this command.
-async fn check_port(
-    shared: &Shared<'_>,
-    docker: &Docker,
-    plugin: PluginName,
-    (port, variable): (u16, Option<&str>),
-    observed: &Observed,
-) -> Result<Option<Problem>, Error> {
-    if let Ok(mut claimed) = shared.claimed.lock() {
-        let owner = claimed.entry(port).or_insert_with(|| plugin.clone());
-        if *owner != plugin {
-            let hint = variable.map(|variable| format!("move one of them: {variable}={} …", port.saturating_add(10)));
-            let message = format!("port {port} is wanted by both `{owner}` and `{plugin}`");
-            return Ok(Some(Problem { code: "port.twice", message, hint }));
-        }
-    }
-    let is_own = observed
-        .of_plugin(&shared.project.name, plugin.as_str())
-        .any(|container| container.ports.iter().any(|published| published.host == port));
-    if is_own || preflight::is_port_free(port) {
-        return Ok(None);
-    }
-    let holder = preflight::port_holder(docker, port).await?;
-    Ok(Some(preflight::port_taken(&plugin, port, variable, &holder)))
-}
-
-/// Everything that can be known to fail is found here, all of it at once.
-async fn check(
-    shared: &Shared<'_>,
-    target: &Target,
-    wanted: &Wanted<'_>,
-    assembled: &Assembled,
-    observed: &Observed,
-) -> Result<(), Error> {
-    let docker = shared.cx.docker().await?;
-    let name = &wanted.manifest.name;
-    let mut problems = preflight::missing_variables(name, &assembled.missing);
-    if wanted.manifest.requires.host.is_some() || target.lowest_host().is_some() {
-        let host = crate::backend::host_version().await;
-        problems.extend(preflight::host_too_old(wanted.manifest, target.lowest_host(), &host));
-    }
-    problems.extend(preflight::privileges(wanted.manifest, shared.allow_privileged));
-    for (port, host) in &wanted.ports {
-        let claim = (*host, port.variable.as_deref());
-        problems.extend(check_port(shared, docker, name.clone(), claim, observed).await?);
-    }
-    let container = wanted.container_name();
-    if docker.holder_of_name(&container, &shared.home).await? == Some(false) {
-        problems.push(preflight::name_taken(name, &container));
-    }
-    if problems.is_empty() { Ok(()) } else { Err(Error::Preflight(problems)) }
 }
 
 async fn find_image(
@@ -423,78 +356,4 @@ fn other_projects(cx: &Context, own: &str, name: &PluginName) -> Result<Vec<Stri
         }
     }
     Ok(others)
-}
-
-/// The values that must not appear in what a failure shows.
-fn secrets(manifest: &Manifest, assembled: &Assembled) -> Vec<String> {
-    let declared = manifest.variables.iter().filter(|variable| variable.secret).map(|variable| variable.name.as_str());
-    let looks_secret =
-        |key: &&str| ["SECRET", "PASSWORD", "TOKEN", "KEY", "_URL"].iter().any(|part| key.contains(part));
-    let others = assembled.values.keys().map(String::as_str).filter(looks_secret);
-    let keys: std::collections::BTreeSet<&str> = declared.chain(others).collect();
-    keys.into_iter().filter_map(|key| assembled.values.get(key).map(|(value, _)| value.clone())).collect()
-}
-
-fn receipt(
-    shared: &Shared<'_>,
-    target: &Target,
-    package: &Package,
-    (wanted, situation, assembled): (&Wanted<'_>, &Situation<'_>, &Assembled),
-    proven: &Proven,
-) -> Receipt {
-    let manifest = package.manifest();
-    let spec = wanted.container();
-    let earlier = situation.receipt;
-    let (reference, owned) = match &situation.image {
-        ImageNeed::Present { reference, id } => {
-            let was_owned = earlier.is_some_and(|receipt| receipt.image.id == *id && receipt.image.owned);
-            (reference, was_owned || manifest.service.image.is_none())
-        }
-        ImageNeed::Build { tag } => (tag, true),
-        ImageNeed::Pull { reference } => (reference, true),
-    };
-    let set_by_user = |origin: &ValueOrigin| !matches!(origin, ValueOrigin::Default);
-    Receipt {
-        schema: RECEIPT_SCHEMA.to_owned(),
-        plugin: manifest.name.clone(),
-        version: manifest.version.clone(),
-        project: shared.project.name.clone(),
-        description: manifest.description.clone(),
-        registry: target.registry_or(earlier),
-        source: package.source().to_owned(),
-        digest: package.digest(),
-        proof: package.proof().clone(),
-        image: ReceiptImage { reference: reference.clone(), id: proven.image_id.clone(), owned },
-        containers: vec![ReceiptContainer {
-            service: manifest.name.as_str().to_owned(),
-            name: spec.name.clone(),
-            id: proven.container_id.clone(),
-            config_hash: wanted.config_hash(),
-        }],
-        ports: wanted
-            .ports
-            .iter()
-            .map(|(port, host)| ReceiptPort {
-                name: port.name.clone(),
-                host: *host,
-                container: port.port,
-                hostname: port.hostname.clone(),
-            })
-            .collect(),
-        networks: std::iter::once(spec.network.clone()).chain(wanted.backend_network.clone()).collect(),
-        volumes: spec.volume_names(),
-        variables: assembled
-            .values
-            .iter()
-            .filter(|(_, (_, origin))| set_by_user(origin))
-            .map(|(key, _)| key.clone())
-            .collect(),
-        dependencies: target.dependencies.clone(),
-        granted: preflight::granted(manifest),
-        health_path: manifest.service.health_path.clone().unwrap_or_else(|| "/health".to_owned()),
-        transaction: wanted.transaction.to_owned(),
-        installed_at: unix_seconds(now()),
-        healthy_after_milliseconds: u64::try_from(proven.healthy_after.as_millis()).unwrap_or(u64::MAX),
-        others: BTreeMap::new(),
-    }
 }

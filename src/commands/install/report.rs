@@ -76,9 +76,13 @@ impl Report for InstallReport {
             codes if codes.contains(&8) => 8,
             codes if codes.contains(&130) => 130,
             codes if codes.len() < self.results.len() => 10,
-            // What failed only because something it needs failed says nothing of its own.
-            [first, rest @ ..] if rest.iter().all(|code| code == first || *code == 1) => *first,
-            _ => 1,
+            codes => {
+                // What failed only because something it needs failed says nothing of its own.
+                let is_own = |error: &&Error| !matches!(error, Error::DependencyFailed { .. });
+                let own: Vec<u8> = self.failures().filter(is_own).map(Error::exit_code).collect();
+                let first = own.first().or(codes.first()).copied().unwrap_or(1);
+                if own.iter().all(|code| *code == first) { first } else { 1 }
+            }
         }
     }
 

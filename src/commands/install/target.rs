@@ -15,6 +15,9 @@ use crate::registry::{Ask, Catalog, Release};
 use crate::state::Receipt;
 use crate::ui::Event;
 
+/// What a receipt calls the registry of a folder or archive of this machine.
+const LOCAL: &str = "local";
+
 /// Where a plugin's package is to come from.
 #[derive(Debug)]
 pub(super) enum Source {
@@ -82,8 +85,8 @@ impl Target {
     pub(super) fn registry_or(&self, earlier: Option<&Receipt>) -> String {
         match &self.source {
             Source::Release(release) => release.registry.clone(),
-            Source::Installed => earlier.map_or_else(|| "local".to_owned(), |receipt| receipt.registry.clone()),
-            Source::Folder(_) | Source::Archive(_) => "local".to_owned(),
+            Source::Installed => earlier.map_or_else(|| LOCAL.to_owned(), |receipt| receipt.registry.clone()),
+            Source::Folder(_) | Source::Archive(_) => LOCAL.to_owned(),
         }
     }
 }
@@ -162,7 +165,11 @@ impl Finder<'_> {
     ) -> Result<Target, Error> {
         let receipt = self.cx.state.receipt(self.project, name).unwrap_or_default();
         let ask = Ask { registry, name, version, has_licence_key: self.cx.settings.license_key.is_some() };
-        if let (Some(receipt), None, None, false) = (&receipt, registry, version, self.force) {
+        // What came from this machine is in no registry: to install it again is to start it anew from its package.
+        let from_registry = |receipt: &Receipt| self.force && receipt.registry != LOCAL;
+        if let (Some(receipt), None, None) = (&receipt, registry, version)
+            && !from_registry(receipt)
+        {
             return Ok(self.installed(name, receipt).await);
         }
         let selection = self.catalog.select(&ask).await?;

@@ -135,6 +135,16 @@ impl<'a> TarReader<'a> {
         if !matches!(&bytes[257..265], b"ustar\x0000" | b"ustar  \0") {
             return Err(self.flaw("a header is neither ustar, PAX nor GNU tar"));
         }
+        // Owner, times, devices and an extension's mode are never used, but a reader that stumbles over them sees a
+        // shorter archive.
+        let unused = [100..108, 108..116, 116..124, 136..148, 329..337, 337..345];
+        if unused.into_iter().any(|field| !is_some_number(&bytes[field])) {
+            return Err(self.flaw("a header has a mode, owner, time or device that is no number"));
+        }
+        // GNU tar keeps other things where ustar has the name's first half, and some readers do not look which it is.
+        if &bytes[257..263] != b"ustar\0" && bytes[345..500].iter().any(|byte| *byte != 0) {
+            return Err(self.flaw("a GNU header has something where ustar has the first half of a name"));
+        }
         let size = self.declared_size(&header)?;
         self.left = size;
         self.padding = usize::try_from(size.next_multiple_of(BLOCK as u64) - size).unwrap_or(0);
@@ -266,6 +276,11 @@ fn number(field: &[u8]) -> Option<u64> {
         [first, ..] if first & 0x80 != 0 => None,
         _ => octal(field),
     }
+}
+
+/// Whether every reader takes a field for a number: octal, binary of either sign, or nothing at all.
+fn is_some_number(field: &[u8]) -> bool {
+    matches!(field, [0x80 | 0xff, ..]) || field.iter().all(|byte| *byte == 0) || octal(field).is_some()
 }
 
 /// PAX records, `LENGTH KEY=VALUE\n` each. `None` when one is malformed, or stands there twice.

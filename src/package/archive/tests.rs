@@ -344,6 +344,17 @@ fn a16_sizes_that_can_be_read_in_two_ways_are_refused() {
         let spoiled = |header: &mut [u8; 512]| header[124..136].copy_from_slice(field);
         world.refuses(&RawTar::plugin().header(b"realtime/x", b'0', b"data", spoiled).gz());
     }
+    for field in [100..108, 108..116, 116..124, 136..148, 329..337, 337..345] {
+        let spoiled = |header: &mut [u8; 512]| header[field.start..=field.start + 1].copy_from_slice(b"9z");
+        world.refuses(&RawTar::plugin().header(b"realtime/x", b'0', b"data", spoiled).gz());
+    }
+    let spoiled_mode = |header: &mut [u8; 512]| header[100..108].copy_from_slice(b"00b0000\0");
+    world.refuses(&RawTar::plugin().header(b"L", b'L', b"realtime/x\0", spoiled_mode).file("short", b"").gz());
+    let two_names = |header: &mut [u8; 512]| {
+        header[257..265].copy_from_slice(b"ustar  \0");
+        header[345] = b'7';
+    };
+    world.refuses(&RawTar::plugin().header(b"realtime/x", b'0', b"", two_names).gz());
     let larger = |header: &mut [u8; 512]| header[124..136].copy_from_slice(b"00000010000\0");
     world.refuses(&RawTar::plugin().header(b"realtime/x", b'0', b"data", larger).gz());
     for size in [&b"3"[..], b"5", b"04", b"", b"-4", b"99999999999999999999"] {

@@ -49,6 +49,8 @@ impl Case {
             min_host: None,
             registry: "test".into(),
             pinned: false,
+            signature: None,
+            author_public_key: None,
         };
         Self { world, release }
     }

@@ -75,6 +75,7 @@ fn a_package_without_any_recipe_is_told_what_was_looked_for() {
 fn a_build_that_needs_what_the_package_lacks_is_found_before_it_begins() {
     for (instruction, extra, missing) in [
         ("COPY ../../sdk /sdk", &[][..], Some("`../../sdk`")),
+        ("COPY ../../sdk /sdk", &[("sdk/x", "")], Some("`../../sdk`")),
         ("COPY go.mod go.sum ./", &[("go.mod", "module x\n")], Some("`go.sum`")),
         ("COPY go.mod go.sum ./", &[("go.mod", "module x\n"), ("go.sum", "")], None),
         ("COPY plugins/cron /x", &[], Some("`plugins/cron`")),

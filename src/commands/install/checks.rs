@@ -1,0 +1,91 @@
+//! Everything that can be known to fail is found here, before anything on the engine changes.
+
+use super::pipeline::{Before, Shared, variables};
+use super::target::{Source, Target};
+use crate::docker::{Docker, Observed};
+use crate::environment::{Assembled, Variables, host_port};
+use crate::error::Error;
+use crate::name::PluginName;
+use crate::package::manifest::{Manifest, Port};
+use crate::plan::Wanted;
+use crate::preflight::{self, Problem};
+
+pub(super) fn wanted_ports(manifest: &Manifest, variables: &Variables<'_>) -> Result<Vec<(Port, u16)>, Problem> {
+    let ports = manifest.ports.iter().map(|port| {
+        let host = host_port(&manifest.name, port.variable.as_deref(), port.port, variables);
+        host.map(|host| (port.clone(), host)).map_err(|message| Problem { code: "port.malformed", message, hint: None })
+    });
+    ports.collect()
+}
+
+/// The port that the registry tells, before anything is downloaded.
+pub(super) async fn check_port_early(
+    shared: &Shared<'_>,
+    docker: &Docker,
+    target: &Target,
+    before: &Before,
+) -> Result<(), Error> {
+    let Source::Release(release) = &target.source else { return Ok(()) };
+    let Some(port) = release.port else { return Ok(()) };
+    let variable = format!("{}_PORT", target.name.variable_prefix());
+    let variables = variables(shared, &before.values);
+    let host = host_port(&target.name, Some(&variable), port, &variables)
+        .map_err(|message| Error::Preflight(vec![Problem { code: "port.malformed", message, hint: None }]))?;
+    match check_port(shared, docker, target.name.clone(), (host, Some(&variable)), &before.observed).await? {
+        Some(problem) => Err(Error::Preflight(vec![problem])),
+        None => Ok(()),
+    }
+}
+
+/// The problem with a port, if there is one: held by somebody, or claimed by another plugin of this command.
+async fn check_port(
+    shared: &Shared<'_>,
+    docker: &Docker,
+    plugin: PluginName,
+    (port, variable): (u16, Option<&str>),
+    observed: &Observed,
+) -> Result<Option<Problem>, Error> {
+    if let Ok(mut claimed) = shared.claimed.lock() {
+        let owner = claimed.entry(port).or_insert_with(|| plugin.clone());
+        if *owner != plugin {
+            let hint = variable.map(|variable| format!("move one of them: {variable}={} …", port.saturating_add(10)));
+            let message = format!("port {port} is wanted by both `{owner}` and `{plugin}`");
+            return Ok(Some(Problem { code: "port.twice", message, hint }));
+        }
+    }
+    let is_own = observed
+        .of_plugin(&shared.project.name, plugin.as_str())
+        .any(|container| container.ports.iter().any(|published| published.host == port));
+    if is_own || preflight::is_port_free(port) {
+        return Ok(None);
+    }
+    let holder = preflight::port_holder(docker, port).await?;
+    Ok(Some(preflight::port_taken(&plugin, port, variable, &holder)))
+}
+
+/// Everything that can be known to fail is found here, all of it at once.
+pub(super) async fn check(
+    shared: &Shared<'_>,
+    target: &Target,
+    wanted: &Wanted<'_>,
+    assembled: &Assembled,
+    observed: &Observed,
+) -> Result<(), Error> {
+    let docker = shared.cx.docker().await?;
+    let name = &wanted.manifest.name;
+    let mut problems = preflight::missing_variables(name, &assembled.missing);
+    if wanted.manifest.requires.host.is_some() || target.lowest_host().is_some() {
+        let host = crate::backend::host_version().await;
+        problems.extend(preflight::host_too_old(wanted.manifest, target.lowest_host(), &host));
+    }
+    problems.extend(preflight::privileges(wanted.manifest, shared.allow_privileged));
+    for (port, host) in &wanted.ports {
+        let claim = (*host, port.variable.as_deref());
+        problems.extend(check_port(shared, docker, name.clone(), claim, observed).await?);
+    }
+    let container = wanted.container_name();
+    if docker.holder_of_name(&container, &shared.home).await? == Some(false) {
+        problems.push(preflight::name_taken(name, &container));
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Error::Preflight(problems)) }
+}

@@ -1,0 +1,88 @@
+//! The receipt of an installation, put together when everything is proven; and which values it must not hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::pipeline::Shared;
+use super::target::Target;
+use crate::apply::Proven;
+use crate::context::{now, unix_seconds};
+use crate::environment::{Assembled, ValueOrigin};
+use crate::package::Package;
+use crate::package::manifest::Manifest;
+use crate::plan::{ImageNeed, Situation, Wanted};
+use crate::preflight;
+use crate::state::{RECEIPT_SCHEMA, Receipt, ReceiptContainer, ReceiptImage, ReceiptPort};
+
+/// The values that must not appear in what a failure shows.
+pub(super) fn secrets(manifest: &Manifest, assembled: &Assembled) -> Vec<String> {
+    let declared = manifest.variables.iter().filter(|variable| variable.secret).map(|variable| variable.name.as_str());
+    let looks_secret =
+        |key: &&str| ["SECRET", "PASSWORD", "TOKEN", "KEY", "_URL"].iter().any(|part| key.contains(part));
+    let others = assembled.values.keys().map(String::as_str).filter(looks_secret);
+    let keys: BTreeSet<&str> = declared.chain(others).collect();
+    keys.into_iter().filter_map(|key| assembled.values.get(key).map(|(value, _)| value.clone())).collect()
+}
+
+pub(super) fn receipt(
+    shared: &Shared<'_>,
+    target: &Target,
+    package: &Package,
+    (wanted, situation, assembled): (&Wanted<'_>, &Situation<'_>, &Assembled),
+    proven: &Proven,
+) -> Receipt {
+    let manifest = package.manifest();
+    let spec = wanted.container();
+    let earlier = situation.receipt;
+    let (reference, owned) = match &situation.image {
+        ImageNeed::Present { reference, id } => {
+            let was_owned = earlier.is_some_and(|receipt| receipt.image.id == *id && receipt.image.owned);
+            (reference, was_owned || manifest.service.image.is_none())
+        }
+        ImageNeed::Build { tag } => (tag, true),
+        ImageNeed::Pull { reference } => (reference, true),
+    };
+    let set_by_user = |origin: &ValueOrigin| !matches!(origin, ValueOrigin::Default);
+    Receipt {
+        schema: RECEIPT_SCHEMA.to_owned(),
+        plugin: manifest.name.clone(),
+        version: manifest.version.clone(),
+        project: shared.project.name.clone(),
+        description: manifest.description.clone(),
+        registry: target.registry_or(earlier),
+        source: package.source().to_owned(),
+        digest: package.digest(),
+        proof: package.proof().clone(),
+        image: ReceiptImage { reference: reference.clone(), id: proven.image_id.clone(), owned },
+        containers: vec![ReceiptContainer {
+            service: manifest.name.as_str().to_owned(),
+            name: spec.name.clone(),
+            id: proven.container_id.clone(),
+            config_hash: wanted.config_hash(),
+        }],
+        ports: wanted
+            .ports
+            .iter()
+            .map(|(port, host)| ReceiptPort {
+                name: port.name.clone(),
+                host: *host,
+                container: port.port,
+                hostname: port.hostname.clone(),
+            })
+            .collect(),
+        networks: std::iter::once(spec.network.clone()).chain(wanted.backend_network.clone()).collect(),
+        volumes: spec.volume_names(),
+        variables: assembled
+            .values
+            .iter()
+            .filter(|(_, (_, origin))| set_by_user(origin))
+            .map(|(key, _)| key.clone())
+            .collect(),
+        dependencies: target.dependencies.clone(),
+        granted: preflight::granted(manifest),
+        health_path: manifest.service.health_path.clone().unwrap_or_else(|| "/health".to_owned()),
+        transaction: wanted.transaction.to_owned(),
+        installed_at: unix_seconds(now()),
+        healthy_after_milliseconds: u64::try_from(proven.healthy_after.as_millis()).unwrap_or(u64::MAX),
+        others: BTreeMap::new(),
+    }
+}

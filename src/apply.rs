@@ -124,8 +124,7 @@ impl Run<'_> {
                 self.proven.container_id = self.docker.create_container(&spec).await?;
             }
             Action::JoinNetwork { network, container } => {
-                let aliases = [self.plugin().to_owned(), format!("plugin-{}", self.plugin())];
-                self.docker.join_network(network, container, &aliases).await?;
+                self.docker.join_network(network, container, &self.job.plan.plugin.aliases()).await?;
             }
             Action::StopContainer { name } => self.docker.stop_container(name).await?,
             Action::StartContainer { name } => self.start(name).await?,
@@ -306,7 +305,10 @@ impl Run<'_> {
             return Ok(());
         }
         if state.running {
-            return Err(format!("its container ends again and again (the engine started it {} times more)", state.restarts));
+            return Err(format!(
+                "its container ends again and again (the engine started it {} times more)",
+                state.restarts
+            ));
         }
         let memory = if state.out_of_memory { " (out of memory)" } else { "" };
         Err(format!("its container exited with code {}{memory}", state.exit_code))

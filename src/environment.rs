@@ -63,6 +63,11 @@ impl Variables<'_> {
         self.find_deep(plugin, key, 0)
     }
 
+    /// The name of the backend's network, whether or not it exists.
+    pub fn backend_network(&self, plugin: &str) -> String {
+        self.find(plugin, "DOCKER_NETWORK").map_or_else(|| format!("{}_network", self.project.name), |(name, _)| name)
+    }
+
     fn find_deep(&self, plugin: &str, key: &str, depth: u8) -> Option<(String, ValueOrigin)> {
         let full = |value: &String| !value.is_empty();
         let flagged = self.flags.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value);

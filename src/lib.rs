@@ -163,16 +163,41 @@ fn schema_of(command: &TopCommand) -> &'static str {
 
 async fn command(cli: Cli, output: &Output) -> Result<u8, Error> {
     let cx = Context::new(Settings::read(cli.flags)?, output.clone())?;
-    let report: Result<Box<dyn Report>, Error> = match cli.command {
-        TopCommand::Logs(arguments) => boxed(commands::logs::run(&cx, &arguments).await),
-        TopCommand::Status(arguments) => boxed(commands::status::run(&cx, &arguments, "nself.plugin.status/1").await),
-        TopCommand::Start(arguments) => boxed(commands::power::run(&cx, &arguments, Power::Start).await),
-        TopCommand::Stop(arguments) => boxed(commands::power::run(&cx, &arguments, Power::Stop).await),
-        TopCommand::Restart(arguments) => boxed(commands::power::run(&cx, &arguments, Power::Restart).await),
-        TopCommand::Plugin { command } => plugin_command(&cx, command).await,
+    let is_orderly = undoes_itself(&cli.command);
+    let work = top_command(&cx, cli.command);
+    let report = tokio::select! {
+        report = work => report,
+        // What has nothing to undo ends where it is.
+        () = cx.interrupt.wanted(), if !is_orderly => Err(Error::Interrupted),
     };
     cx.reporter.clear();
     report.map(|report| output.answer(report.as_ref()))
+}
+
+/// Whether a command takes an interrupt itself, because it has something to undo or to finish.
+fn undoes_itself(command: &TopCommand) -> bool {
+    use PluginCommand as Plugin;
+    match command {
+        TopCommand::Plugin { command } => {
+            matches!(
+                command,
+                Plugin::Install(_) | Plugin::Remove(_) | Plugin::Logs(_) | Plugin::Start(_) | Plugin::Restart(_)
+            )
+        }
+        TopCommand::Logs(_) | TopCommand::Start(_) | TopCommand::Restart(_) => true,
+        TopCommand::Status(_) | TopCommand::Stop(_) => false,
+    }
+}
+
+async fn top_command(cx: &Context, command: TopCommand) -> Result<Box<dyn Report>, Error> {
+    match command {
+        TopCommand::Logs(arguments) => boxed(commands::logs::run(cx, &arguments).await),
+        TopCommand::Status(arguments) => boxed(commands::status::run(cx, &arguments, "nself.plugin.status/1").await),
+        TopCommand::Start(arguments) => boxed(commands::power::run(cx, &arguments, Power::Start).await),
+        TopCommand::Stop(arguments) => boxed(commands::power::run(cx, &arguments, Power::Stop).await),
+        TopCommand::Restart(arguments) => boxed(commands::power::run(cx, &arguments, Power::Restart).await),
+        TopCommand::Plugin { command } => plugin_command(cx, command).await,
+    }
 }
 
 async fn plugin_command(cx: &Context, command: PluginCommand) -> Result<Box<dyn Report>, Error> {

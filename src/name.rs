@@ -45,6 +45,11 @@ impl PluginName {
         &self.0
     }
 
+    /// The names under which other containers reach the plugin.
+    pub fn aliases(&self) -> [String; 2] {
+        [self.0.clone(), format!("plugin-{}", self.0)]
+    }
+
     /// The prefix of the plugin's variables: `file-processing` gives `FILE_PROCESSING`.
     pub fn variable_prefix(&self) -> String {
         self.0.to_ascii_uppercase().replace('-', "_")

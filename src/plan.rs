@@ -101,8 +101,8 @@ pub struct Plan {
 /// The image that the container will run, as the engine was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImageNeed {
-    /// It is there.
-    Present { reference: String, id: String },
+    /// It is there; `owned` when this home made it.
+    Present { reference: String, id: String, owned: bool },
     /// It must be built from the package's Dockerfile.
     Build { tag: String },
     /// It must be pulled.
@@ -175,7 +175,7 @@ impl Wanted<'_> {
             labels: BTreeMap::new(),
             ports: self.published(),
             network: self.project.network(),
-            aliases: vec![plugin.to_owned(), format!("plugin-{plugin}"), name.clone()],
+            aliases: self.manifest.name.aliases().into_iter().chain([name.clone()]).collect(),
             memory: Some(self.memory.or(service.memory).unwrap_or(DEFAULT_MEMORY)),
             cpus: service.cpus,
             pids: service.pids.unwrap_or(DEFAULT_PIDS),
@@ -294,7 +294,7 @@ fn prepare(wanted: &Wanted<'_>, situation: &Situation<'_>, draft: &mut Draft) {
         draft.undo.push(Undo::ForgetValues { plugin: wanted.manifest.name.as_str().to_owned(), keys });
     }
     match &situation.image {
-        ImageNeed::Present { reference, id } => {
+        ImageNeed::Present { reference, id, .. } => {
             draft.step(Action::UseImage { reference: reference.clone(), id: id.clone() }, "the engine has it already");
         }
         ImageNeed::Build { tag } => {

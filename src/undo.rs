@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::context::Context;
 use crate::docker::{Docker, Observed, label};
+use crate::environment::INTERNAL_SECRET;
 use crate::error::Error;
 use crate::fs;
 use crate::health::Probe;
@@ -61,6 +62,7 @@ pub async fn recover(cx: &Context) -> Result<(), Error> {
     for record in &records {
         let Ok(_lock) = cx.state.try_lock(record.plugin.as_str())? else { continue };
         recover_one(cx, record).await?;
+        forget_unused_secret(cx, &record.project).await?;
     }
     for stray in cx.state.stray_staging()? {
         // A staging folder is named `<plugin>.<id>`; its lock tells whether somebody still works in it.
@@ -69,6 +71,21 @@ pub async fn recover(cx: &Context) -> Result<(), Error> {
         if let (false, Ok(_lock)) = (known, cx.state.try_lock(plugin)?) {
             fs::remove_tree(&cx.state.staging(&stray))?;
         }
+    }
+    Ok(())
+}
+
+/// A first installation that failed or was interrupted leaves no project secret behind either.
+pub async fn forget_unused_secret(cx: &Context, project: &str) -> Result<(), Error> {
+    if !cx.state.receipts(project)?.is_empty() || !cx.state.unfinished()?.is_empty() {
+        return Ok(());
+    }
+    let _lock = cx.state.lock("_values", cx.settings.lock_timeout).await?;
+    let mut values = Values::read(&cx.settings.config_dir, project)?;
+    let has_others = values.keys(WHOLE_PROJECT).any(|key| key != INTERNAL_SECRET);
+    if !has_others && values.is_only(WHOLE_PROJECT) {
+        values.forget(WHOLE_PROJECT, INTERNAL_SECRET);
+        values.write()?;
     }
     Ok(())
 }
@@ -147,7 +164,7 @@ async fn undo_on_engine(cx: &Context, docker: &Docker, record: &Record, undo: &U
             }
         }
         Undo::RemoveBuiltImages => {
-            for image in docker.images_with_label(label::TRANSACTION, &record.id).await? {
+            for image in docker.images_with(&[(label::TRANSACTION, &record.id)]).await? {
                 docker.remove_image(&image).await?;
             }
         }

@@ -14,7 +14,7 @@ fn root() -> PathBuf {
 
 fn check(path: &Path, text: &[u8]) {
     if std::env::var_os("UPDATE_GENERATED").is_some() {
-        std::fs::write(path, text).unwrap();
+        std::fs::write(path, text).expect("the file can be written");
     }
     let kept = std::fs::read(path).unwrap_or_default();
     assert!(kept == text, "{} is stale: run UPDATE_GENERATED=1 cargo test --test generated", path.display());
@@ -33,7 +33,7 @@ fn completions_are_those_of_the_command_line() {
 fn manual_pages_are_those_of_the_command_line() {
     let mut command = Cli::command();
     command.build();
-    let plugin = command.find_subcommand("plugin").unwrap().clone();
+    let plugin = command.find_subcommand("plugin").expect("there is one").clone();
     let mut pages = vec![("nself".to_owned(), command), ("nself-plugin".to_owned(), plugin.clone())];
     for verb in plugin.get_subcommands().filter(|verb| !verb.is_hide_set()) {
         pages.push((format!("nself-plugin-{}", verb.get_name()), verb.clone()));
@@ -42,7 +42,7 @@ fn manual_pages_are_those_of_the_command_line() {
         let mut text = Vec::new();
         let title: &'static str = name.clone().leak();
         let page = clap_mangen::Man::new(command.name(title)).title(title).date("").manual("nself").source("nself");
-        page.render(&mut text).unwrap();
+        page.render(&mut text).expect("memory takes all");
         check(&root().join("man").join(format!("{name}.1")), &text);
     }
 }

@@ -6,12 +6,14 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::NamesArguments;
 use crate::context::Context;
+use crate::environment::Variables;
 use crate::error::Error;
 use crate::health::{Probe, Verdict};
 use crate::project::{Project, Strictness};
 use crate::state::Receipt;
 use crate::ui::{Event, Report, Style, error_json};
 use crate::undo;
+use crate::values::Values;
 
 /// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +62,9 @@ async fn act(cx: &Context, project: &Project, receipt: &Receipt, power: Power) -
         Power::Restart => "restarting",
     };
     cx.reporter.event(Event::Started { plugin: receipt.plugin.as_str(), what });
+    if power != Power::Stop {
+        join_backend(cx, project, receipt, &name).await?;
+    }
     match power {
         Power::Stop => {
             docker.stop_container(&name).await?;
@@ -69,6 +74,21 @@ async fn act(cx: &Context, project: &Project, receipt: &Receipt, power: Power) -
         Power::Restart => docker.restart_container(&name).await?,
     }
     wait(cx, receipt).await.map(Some)
+}
+
+/// A plugin that was installed before the backend ran joins the backend's network as soon as there is one.
+async fn join_backend(cx: &Context, project: &Project, receipt: &Receipt, name: &str) -> Result<(), Error> {
+    let docker = cx.docker().await?;
+    let values = Values::read(&cx.settings.config_dir, &project.name)?;
+    let variables = Variables { flags: &[], process: &cx.process_environment, project, values: &values };
+    let backend = variables.backend_network(receipt.plugin.as_str());
+    let observed = docker.observe(&cx.state.home_id()?).await?;
+    let container = observed.of_plugin(&project.name, receipt.plugin.as_str()).find(|found| found.name == name);
+    let is_missing = container.is_some_and(|found| !found.networks.contains(&backend));
+    if is_missing && observed.network(&backend).is_some() {
+        docker.join_network(&backend, name, &receipt.plugin.aliases()).await?;
+    }
+    Ok(())
 }
 
 async fn wait(cx: &Context, receipt: &Receipt) -> Result<Verdict, Error> {

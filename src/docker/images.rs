@@ -21,15 +21,20 @@ pub struct ImageFacts {
 }
 
 impl Docker {
-    /// The image that was built from the archive with this digest, if the engine still has it.
-    pub async fn image_with_digest(&self, digest: &str) -> Result<Option<String>, EngineError> {
-        Ok(self.images_with_label(label::DIGEST, digest).await?.into_iter().next())
+    /// The image that was built from the archive with this digest, if the engine still has one; and whether this home
+    /// built it. Another home's is used as well, but never removed.
+    pub async fn image_with_digest(&self, digest: &str, home: &str) -> Result<Option<(String, bool)>, EngineError> {
+        let own = self.images_with(&[(label::DIGEST, digest), (label::HOME, home)]).await?;
+        if let Some(id) = own.into_iter().next() {
+            return Ok(Some((id, true)));
+        }
+        Ok(self.images_with(&[(label::DIGEST, digest)]).await?.into_iter().next().map(|id| (id, false)))
     }
 
-    /// The images that carry a label, by id.
-    pub async fn images_with_label(&self, key: &str, value: &str) -> Result<Vec<String>, EngineError> {
+    /// The images that carry all of these labels, by id.
+    pub async fn images_with(&self, labels: &[(&str, &str)]) -> Result<Vec<String>, EngineError> {
         let filters = HashMap::from([
-            ("label".to_owned(), vec![format!("{key}={value}")]),
+            ("label".to_owned(), labels.iter().map(|(key, value)| format!("{key}={value}")).collect()),
             ("dangling".to_owned(), vec!["false".to_owned()]),
         ]);
         let options = ListImagesOptionsBuilder::new().filters(&filters).build();

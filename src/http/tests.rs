@@ -337,63 +337,82 @@ async fn unknown_certificates_are_not_trusted() {
     assert!(error.to_string().starts_with("certificate not trusted"), "{error:?}");
 }
 
-/// Runs [`asks_as_the_environment_says`] in a process of its own, since the environment belongs to the process.
-fn ask_in_child(url: &Url, environment: &[(&str, &str)]) -> String {
+/// Where a test runs itself again in a process of its own, since the environment belongs to the process: the second
+/// one asks this address, tells what came of it, and is done.
+const URL_TO_ASK: &str = "NSELF_TEST_URL";
+
+/// Runs a test of this file again, as the one that asks.
+fn ask_in_child(test: &str, url: &Url, environment: &[(&str, &str)]) -> String {
     let output = Command::new(std::env::current_exe().expect("this test"))
-        .args(["--exact", "--ignored", "--nocapture", "http::tests::asks_as_the_environment_says"])
+        .args(["--exact", "--nocapture", &format!("http::tests::{test}")])
         .env_remove("REQUEST_METHOD")
-        .env("NSELF_TEST_URL", url.as_str())
+        .env(URL_TO_ASK, url.as_str())
         .envs(environment.iter().copied())
         .output()
         .expect("runs");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-#[tokio::test]
-#[ignore = "the other half of the tests of the environment, which run it"]
-async fn asks_as_the_environment_says() {
-    let url = std::env::var_os("NSELF_TEST_URL").expect("set by the parent").into_string().expect("text");
-    let url = Url::parse(&url).expect("valid");
-    let answer = Http::with_deadlines(true, Deadlines { connect: Duration::from_secs(2), ..Deadlines::default() })
-        .document(&url, LIMIT, &Validators::default())
-        .await;
-    let text = match answer {
+/// Asks when this is the second process; says whether it was.
+fn asked_as_child() -> bool {
+    let Some(url) = std::env::var_os(URL_TO_ASK) else { return false };
+    let url = Url::parse(url.to_str().expect("text")).expect("valid");
+    let http = Http::with_deadlines(true, Deadlines { connect: Duration::from_secs(2), ..Deadlines::default() });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let text = match runtime.block_on(http.document(&url, LIMIT, &Validators::default())) {
         Ok(Document::Fresh(bytes, _)) => format!("[{}]", String::from_utf8_lossy(&bytes)),
         other => format!("[{other:?}]"),
     };
     std::io::stdout().write_all(text.as_bytes()).expect("stdout");
+    true
 }
 
 #[test]
 fn roots_come_from_ssl_cert_file_and_names_must_match() {
+    if asked_as_child() {
+        return;
+    }
     let folder = tempfile::tempdir().expect("a folder");
     for (name, wanted) in [("localhost", "[{\"tls\":1}]"), ("other.example", "[Err(Certificate")] {
         let (url, pem) = tls_server(name);
         let file = folder.path().join(name);
         std::fs::write(&file, pem).expect("written");
-        let text = ask_in_child(&url, &[("SSL_CERT_FILE", file.to_str().expect("text"))]);
+        let text = ask_in_child(
+            "roots_come_from_ssl_cert_file_and_names_must_match",
+            &url,
+            &[("SSL_CERT_FILE", file.to_str().expect("text"))],
+        );
         assert!(text.contains(wanted), "{name}: {text}");
     }
 }
 
 #[test]
 fn proxies_of_the_environment_are_used_and_no_proxy_exempts() {
+    if asked_as_child() {
+        return;
+    }
     let proxy = TestServer::answering("200 OK", &[], "{\"by\":\"proxy\"}");
     let direct = TestServer::answering("200 OK", &[], "{\"by\":\"itself\"}");
     let address = proxy.url("");
     let with_secret =
         format!("http://name:secret@{}:{}", address.host_str().expect("host"), address.port().expect("port"));
     let far = Url::parse("http://registry.invalid/r").expect("valid");
-    let text = ask_in_child(&far, &[("HTTP_PROXY", &with_secret)]);
+    let text =
+        ask_in_child("proxies_of_the_environment_are_used_and_no_proxy_exempts", &far, &[("HTTP_PROXY", &with_secret)]);
     assert!(text.contains("proxy"), "{text}");
     assert!(proxy.heads()[0].to_ascii_lowercase().contains("proxy-authorization: basic"));
-    let text = ask_in_child(&direct.url("/r"), &[("HTTP_PROXY", address.as_str()), ("NO_PROXY", "127.0.0.1")]);
+    let text = ask_in_child(
+        "proxies_of_the_environment_are_used_and_no_proxy_exempts",
+        &direct.url("/r"),
+        &[("HTTP_PROXY", address.as_str()), ("NO_PROXY", "127.0.0.1")],
+    );
     assert!(text.contains("itself"), "{text}");
     let tunnel = Url::parse("https://registry.invalid/r").expect("valid");
     let refusing = TestServer::answering("502 Bad Gateway", &[], "");
     let refused = refusing.url("");
     let secret = format!("http://name:secret@{}:{}", refused.host_str().expect("host"), refused.port().expect("port"));
-    let text = ask_in_child(&tunnel, &[("HTTPS_PROXY", &secret)]);
+    let text =
+        ask_in_child("proxies_of_the_environment_are_used_and_no_proxy_exempts", &tunnel, &[("HTTPS_PROXY", &secret)]);
     assert!(refusing.heads()[0].starts_with("CONNECT registry.invalid:443"), "{text}");
     assert!(text.contains("[Err(") && !text.contains("secret"), "{text}");
 }

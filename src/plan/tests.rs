@@ -82,13 +82,13 @@ fn receipt() -> Receipt {
     }
 }
 
-fn activation(keep_earlier_at: Option<&str>) -> Option<Activation> {
-    Some(Activation {
+fn activation(keep_earlier_at: Option<&str>) -> Activation {
+    Activation {
         staged: "/home/.nself/plugins/.staging/chat.aaaaaaaaaaaaaaaa/chat".into(),
         staged_inode: 42,
         active: "/home/.nself/plugins/chat".into(),
         keep_earlier_at: keep_earlier_at.map(PathBuf::from),
-    })
+    }
 }
 
 fn build() -> ImageNeed {
@@ -103,7 +103,7 @@ fn a_first_installation_makes_what_is_missing_and_commits_last() {
         receipt: None,
         image: build(),
         generated: vec!["CHAT_SECRET".into()],
-        activate: activation(None),
+        activate: Some(activation(None)),
         other_projects: Vec::new(),
     };
     let (plan, undo) = install(&wanted(&manifest, &project), &situation);
@@ -136,7 +136,7 @@ fn a_replacement_keeps_the_earlier_container_until_the_commit() {
         receipt: Some(&earlier),
         image: build(),
         generated: Vec::new(),
-        activate: activation(Some("/home/.nself/versions/chat/1.0.0")),
+        activate: Some(activation(Some("/home/.nself/versions/chat/1.0.0"))),
         other_projects: vec!["elsewhere".into()],
     };
     let (plan, undo) = install(&wanted(&manifest, &project), &situation);

@@ -237,7 +237,10 @@ impl<'a> Catalog<'a> {
             Some(version) if !known.is_empty() => {
                 RegistryError::NoVersion { name, version: version.clone(), known, searched }
             }
-            _ => RegistryError::NoPlugin { nearest: self.nearest(&name), name, searched },
+            _ => {
+                let is_certain = !standings.iter().any(|standing| matches!(standing, Standing::Failed(_)));
+                RegistryError::NoPlugin { nearest: self.nearest(&name), name, searched, is_certain }
+            }
         }
     }
 

@@ -78,8 +78,8 @@ pub enum RegistryError {
         /// Those there are.
         known: Vec<String>,
     },
-    /// No registry knows the plugin.
-    #[error("plugin `{name}` was not found")]
+    /// No registry that answered knows the plugin.
+    #[error("{}", if *is_certain { format!("plugin `{name}` was not found") } else { format!("plugin `{name}` could not be looked up: not every registry answered") })]
     NoPlugin {
         /// What was looked for.
         name: PluginName,
@@ -87,6 +87,8 @@ pub enum RegistryError {
         searched: Vec<PassedOver>,
         /// Names that are nearly the same, the nearest first.
         nearest: Vec<PluginName>,
+        /// Whether every registry answered, so that it is known not to be there.
+        is_certain: bool,
     },
     /// The plugin is known, the version is not.
     #[error("plugin `{name}` has no version {version}")]
@@ -116,7 +118,7 @@ impl RegistryError {
     /// The exit code that this failure means: 3 not found, 4 registry or network.
     pub fn exit_class(&self) -> u8 {
         match self {
-            Self::Unreachable { .. } => 4,
+            Self::Unreachable { .. } | Self::NoPlugin { is_certain: false, .. } => 4,
             Self::UnknownRegistry { .. } | Self::NoPlugin { .. } | Self::NoVersion { .. } | Self::NotUsable { .. } => 3,
         }
     }

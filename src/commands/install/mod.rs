@@ -67,7 +67,7 @@ pub async fn run(cx: &Context, arguments: &InstallArguments) -> Result<InstallRe
     }
     let results = install_all(&shared, found).await?;
     if results.iter().all(|(_, outcome)| matches!(outcome, Outcome::Failed(_))) && !arguments.dry_run {
-        forget_unused_secret(cx, &project.name).await?;
+        undo::forget_unused_secret(cx, &project.name).await?;
     }
     Ok(InstallReport { project: project.name, results })
 }
@@ -109,21 +109,6 @@ async fn ensure_internal_secret(cx: &Context, project: &str) -> Result<(), Error
     let mut values = Values::read(&cx.settings.config_dir, project)?;
     if !is_there(&values) {
         values.set(WHOLE_PROJECT, INTERNAL_SECRET, &fs::random_secret(48));
-        values.write()?;
-    }
-    Ok(())
-}
-
-/// A first installation that failed leaves no secret behind either.
-async fn forget_unused_secret(cx: &Context, project: &str) -> Result<(), Error> {
-    if !cx.state.receipts(project)?.is_empty() || !cx.state.unfinished()?.is_empty() {
-        return Ok(());
-    }
-    let _lock = cx.state.lock("_values", cx.settings.lock_timeout).await?;
-    let mut values = Values::read(&cx.settings.config_dir, project)?;
-    let has_others = values.keys(WHOLE_PROJECT).any(|key| key != INTERNAL_SECRET);
-    if !has_others && values.is_only(WHOLE_PROJECT) {
-        values.forget(WHOLE_PROJECT, INTERNAL_SECRET);
         values.write()?;
     }
     Ok(())

@@ -109,7 +109,7 @@ async fn stage_and_apply(
     let wanted = want(shared, &package, &assembled, before, transaction)?;
     check(shared, target, &wanted, &assembled, &before.observed).await?;
     let docker = cx.docker().await?;
-    let image = find_image(docker, &recipe, &package, transaction).await?;
+    let image = find_image(docker, &recipe, &package, (transaction, &shared.home)).await?;
     let activation = activation(cx, &package, before.receipt.as_ref())?;
     let situation = Situation {
         observed: &before.observed,
@@ -280,9 +280,7 @@ fn want<'a>(
         })?),
         None => None,
     };
-    let backend = variables
-        .find(manifest.name.as_str(), "DOCKER_NETWORK")
-        .map_or_else(|| format!("{}_network", shared.project.name), |(name, _)| name);
+    let backend = variables.backend_network(manifest.name.as_str());
     Ok(Wanted {
         manifest,
         project: shared.project,
@@ -300,14 +298,14 @@ async fn find_image(
     docker: &Docker,
     recipe: &Recipe,
     package: &Package,
-    transaction: &str,
+    (transaction, home): (&str, &str),
 ) -> Result<ImageNeed, Error> {
     let manifest = package.manifest();
     match recipe {
         Recipe::Image { reference } => Ok(match docker.inspect_image(reference).await? {
             Some(image) => {
                 preflight::check_platform(&manifest.name, reference, &image.platform)?;
-                ImageNeed::Present { reference: reference.clone(), id: image.id }
+                ImageNeed::Present { reference: reference.clone(), id: image.id, owned: false }
             }
             None => ImageNeed::Pull { reference: reference.clone() },
         }),
@@ -319,10 +317,14 @@ async fn find_image(
             };
             let tag = format!("nself/{}:{}-{distinct}", manifest.name, manifest.version);
             let found = match package.digest() {
-                Some(digest) => docker.image_with_digest(&digest.to_string()).await?,
+                Some(digest) => docker.image_with_digest(&digest.to_string(), home).await?,
                 None => None,
             };
-            Ok(found.map_or(ImageNeed::Build { tag: tag.clone() }, |id| ImageNeed::Present { reference: tag, id }))
+            Ok(found.map_or(ImageNeed::Build { tag: tag.clone() }, |(id, owned)| ImageNeed::Present {
+                reference: tag,
+                id,
+                owned,
+            }))
         }
     }
 }

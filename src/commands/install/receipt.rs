@@ -34,9 +34,9 @@ pub(super) fn receipt(
     let spec = wanted.container();
     let earlier = situation.receipt;
     let (reference, owned) = match &situation.image {
-        ImageNeed::Present { reference, id } => {
+        ImageNeed::Present { reference, id, owned } => {
             let was_owned = earlier.is_some_and(|receipt| receipt.image.id == *id && receipt.image.owned);
-            (reference, was_owned || manifest.service.image.is_none())
+            (reference, *owned || was_owned)
         }
         ImageNeed::Build { tag } => (tag, true),
         ImageNeed::Pull { reference } => (reference, true),

@@ -39,7 +39,7 @@ for manifest in "$plugins"/*/plugin.json; do
 done
 
 mkdir "$scratch/.packed"
-"$built/release/nself" plugin pack "$scratch"/* --output "$scratch/.packed"
+(cd "$scratch" && "$built/release/nself" plugin pack ./* --output .packed)
 # The document comes after the archives that it names; archives that it no longer names go last.
 mv -f "$scratch"/.packed/*.tar.gz "$output/"
 mv -f "$scratch/.packed/registry.json" "$output/registry.json"

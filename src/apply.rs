@@ -12,6 +12,7 @@ use crate::health::{FIRST_PAUSE, LONGEST_PAUSE, Probe, Verdict};
 use crate::name::PluginName;
 use crate::package::recipe::Recipe;
 use crate::plan::{Action, Activation, Plan};
+use crate::preflight;
 use crate::state::{Receipt, Record, Undo};
 use crate::ui::Event;
 use crate::undo;
@@ -79,7 +80,10 @@ pub async fn run(cx: &Context, job: &Job<'_>, receipt: impl FnOnce(&Proven) -> R
 
 async fn steps(cx: &Context, job: &Job<'_>, receipt: impl FnOnce(&Proven) -> Receipt) -> Result<Proven, Error> {
     let docker = cx.docker().await?;
-    let mut run = Run { cx, job, docker, proven: Proven::default(), exit: None, started: None };
+    // Written through while the image is built and the container starts; awaited before it is made active.
+    let staged = job.activation.map(|activation| activation.staged.clone());
+    let synced = staged.map(|staged| tokio::task::spawn_blocking(move || fs::sync_tree(&staged)));
+    let mut run = Run { cx, job, docker, proven: Proven::default(), exit: None, started: None, synced };
     let mut receipt = Some(receipt);
     for step in &job.plan.steps {
         if cx.interrupt.is_wanted() {
@@ -106,6 +110,7 @@ struct Run<'a> {
     proven: Proven,
     exit: Option<tokio::task::JoinHandle<Option<i64>>>,
     started: Option<tokio::time::Instant>,
+    synced: Option<tokio::task::JoinHandle<Result<(), fs::FileError>>>,
 }
 
 impl Run<'_> {
@@ -130,7 +135,7 @@ impl Run<'_> {
             Action::StartContainer { name } => self.start(name).await?,
             Action::WaitHealthy { container, port, path } => self.wait_healthy(container, *port, path).await?,
             Action::RenameContainer { from, to } => self.docker.rename_container(from, to).await?,
-            Action::ActivatePackage { .. } => self.activate()?,
+            Action::ActivatePackage { .. } => self.activate().await?,
             Action::WriteReceipt | Action::Finish(_) => {}
         }
         Ok(())
@@ -187,8 +192,10 @@ impl Run<'_> {
             pulled = self.docker.pull_image(reference, &mut progress) => pulled?,
             () = self.cx.interrupt.wanted() => return Err(Error::Interrupted),
         }
-        let image = self.docker.inspect_image(reference).await?;
-        self.proven.image_id = image.map(|image| image.id).unwrap_or_default();
+        if let Some(image) = self.docker.inspect_image(reference).await? {
+            preflight::check_platform(&self.job.plan.plugin, reference, &image.platform)?;
+            self.proven.image_id = image.id;
+        }
         Ok(())
     }
 
@@ -320,9 +327,11 @@ impl Run<'_> {
         Error::Unhealthy { plugin: self.job.plan.plugin.clone(), verdict, log }
     }
 
-    fn activate(&self) -> Result<(), Error> {
+    async fn activate(&mut self) -> Result<(), Error> {
         let Some(activation) = self.job.activation else { return Ok(()) };
-        fs::sync_tree(&activation.staged)?;
+        if let Some(synced) = self.synced.take() {
+            synced.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        }
         if activation.active.symlink_metadata().is_ok() {
             fs::exchange(&activation.staged, &activation.active)?;
         } else {

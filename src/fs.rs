@@ -75,17 +75,31 @@ fn write_new(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed("write", path))
 }
 
-/// Makes renames inside a folder durable.
+/// Makes a file's content, or renames inside a folder, durable.
 pub fn sync_folder(folder: &Path) -> Result<(), FileError> {
     File::open(folder).and_then(|opened| opened.sync_all()).map_err(failed("sync", folder))
 }
 
 /// Writes every file and folder of a tree through to the disk, so that a rename of its root after it is safe.
 pub fn sync_tree(root: &Path) -> Result<(), FileError> {
-    // One call for the whole file system costs less than one for each of thousands of files.
-    let opened = File::open(root).map_err(failed("open", root))?;
-    rustix::fs::syncfs(&opened).map_err(|error| failed("sync", root)(error.into()))
+    let mut paths = vec![root.to_path_buf()];
+    let mut next = 0;
+    while let Some(path) = paths.get(next).cloned() {
+        next += 1;
+        if fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir()) {
+            let entries = fs::read_dir(&path).map_err(failed("list", &path))?;
+            paths.extend(entries.filter_map(Result::ok).map(|entry| entry.path()));
+        }
+        if paths.len() > MOST_SINGLE_SYNCS {
+            let opened = File::open(root).map_err(failed("open", root))?;
+            return rustix::fs::syncfs(&opened).map_err(|error| failed("sync", root)(error.into()));
+        }
+    }
+    paths.iter().try_for_each(|path| sync_folder(path))
 }
+
+/// Above this many files one call for the whole file system costs less, although it writes other programs' data too.
+const MOST_SINGLE_SYNCS: usize = 128;
 
 /// Reads a file that may be absent.
 pub fn read_optional(path: &Path) -> Result<Option<Vec<u8>>, FileError> {

@@ -16,6 +16,10 @@ use futures_util::{Stream, StreamExt};
 
 use super::{Docker, EngineError, accept};
 
+/// How often, and after what pause, is looked whether a removal that somebody else asked for is done.
+const REMOVAL_LOOKS: u32 = 100;
+const REMOVAL_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// A port on loopback and the container's port behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PublishedPort {
@@ -214,7 +218,17 @@ impl Docker {
     pub async fn remove_container(&self, container: &str) -> Result<bool, EngineError> {
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
         let removed = self.client.remove_container(container, Some(options)).await;
-        accept(removed.map_err(self.failed(format!("remove the container `{container}`"))), &[404])
+        let removed = removed.map_err(self.failed(format!("remove the container `{container}`")));
+        // Somebody, perhaps this program before it was killed, asked for the same a moment ago.
+        if matches!(&removed, Err(EngineError::Failed { status: Some(409), .. })) {
+            for _ in 0..REMOVAL_LOOKS {
+                if self.inspect_container(container).await.is_err_and(|error| error.is_not_found()) {
+                    return Ok(true);
+                }
+                tokio::time::sleep(REMOVAL_PAUSE).await;
+            }
+        }
+        accept(removed, &[404])
     }
 
     /// What the engine says of a container.

@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Every check of this repository in one command. Installs and starts what the tests need (as root on Debian), builds
+# the bundled registry that they install from, and passes its arguments on to `cargo test`.
+set -eu
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=install.sh
+. "$root/install.sh"
+cd "$root"
+
+node_is_enough() {
+  command -v npm >/dev/null && [ "$(node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/')" -ge 18 ] 2>/dev/null
+}
+
+missing_packages() {
+  missing_engine_packages
+  # Real client libraries talk to the plugins' servers.
+  node_is_enough || say nodejs npm
+}
+
+# The lock file's digest beside the modules tells whether they are still what it asks for.
+install_clients() {
+  local stamp=tests/clients/node_modules/.lock-digest wanted
+  wanted=$(sha256sum <tests/clients/package-lock.json)
+  [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || return 0
+  (cd tests/clients && npm ci --no-audit --no-fund --loglevel=error)
+  say "$wanted" >"$stamp"
+}
+
+step "== what the tests need"
+# shellcheck disable=SC2046 # a list of words
+ensure_build_tools $(missing_packages)
+ensure_engine
+if [ -f tests/clients/package.json ]; then install_clients; fi
+NSELF_TEST_NODE=$(command -v node)
+export NSELF_TEST_NODE
+
+step "== shell"
+if command -v shellcheck >/dev/null; then
+  shellcheck -x install.sh plugins/*.sh benches/*.sh tests/run.sh .ci/run
+else
+  say "shellcheck is not installed: the scripts are only parsed"
+  for script in install.sh plugins/*.sh benches/*.sh tests/run.sh .ci/run; do bash -n "$script"; done
+fi
+
+step "== format"
+if cargo fmt --version >/dev/null 2>&1; then cargo fmt --all --check; else say "this Rust has no rustfmt: not checked"; fi
+
+step "== bundled registry (a release build)"
+NSELF_TEST_BUNDLE="$(target_folder)/bundle"
+export NSELF_TEST_BUNDLE
+plugins/bundle.sh "$NSELF_TEST_BUNDLE"
+
+step "== clippy"
+if cargo clippy --version >/dev/null 2>&1; then
+  cargo clippy --workspace --all-targets --locked -- -D warnings
+else
+  say "this Rust has no clippy: not checked"
+fi
+
+step "== tests"
+cargo test --workspace --locked "$@"
+step "== everything passed"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Time from command to healthy with the image already present: `nself plugin install realtime` against `docker run -d`
-# of the same image plus a curl loop. Interleaved pairs in one run; medians, spread and the ratio are printed.
+# of the same image plus a curl loop, once on the same kind of network (which the plugin needs, and where the engine
+# also sets up name resolution) and once on Docker's default bridge. Interleaved in one run; medians, spread and ratios.
 #
 #   benches/install.sh [PAIRS]      (default 30; needs nself, the bundled registry, docker, curl and a free port 3101)
 set -eu
@@ -34,12 +35,12 @@ run_nself() {
 }
 
 run_docker() {
-  local from
+  local from network=$1
   from=$(now)
-  docker run -d --name "bench-$$" -p "127.0.0.1:$port:$port" -e REALTIME_JWT_SECRET=0123456789abcdef0123456789abcdef \
+  docker run -d --network "$network" --name "bench-$$" -p "127.0.0.1:$port:$port" -e REALTIME_JWT_SECRET=0123456789abcdef0123456789abcdef \
     "$image" >/dev/null
   until curl -fs -o /dev/null "$url"; do sleep 0.01; done
-  milliseconds "$from" "$(now)" >>"$work/docker"
+  milliseconds "$from" "$(now)" >>"$work/$2"
   docker rm -f "bench-$$" >/dev/null
 }
 
@@ -49,11 +50,16 @@ plugin remove realtime --keep-image >/dev/null
 # A project has its network from its first plugin on; making it is measured apart, in the last line.
 run_nself && mv "$work/nself" "$work/first"
 docker network create --label org.nself.benchmark=1 "${project}_plugins" >/dev/null
-run_nself && run_docker && rm "$work/nself" "$work/docker"
+same=${project}_plugins
+run_nself && run_docker "$same" network && run_docker bridge bridge && rm "$work/nself" "$work/network" "$work/bridge"
 
 for pair in $(seq "$pairs"); do
-  # Each goes first in turn, so that neither always profits from what the other warmed.
-  if [ $((pair % 2)) -eq 0 ]; then run_nself && run_docker; else run_docker && run_nself; fi
+  # Each goes first in turn, so that none always profits from what another warmed.
+  case $((pair % 3)) in
+    0) run_nself && run_docker "$same" network && run_docker bridge bridge ;;
+    1) run_docker "$same" network && run_docker bridge bridge && run_nself ;;
+    2) run_docker bridge bridge && run_nself && run_docker "$same" network ;;
+  esac
 done
 
 summary() {
@@ -62,9 +68,14 @@ summary() {
     printf "%-8s median %7.1f ms   min %7.1f   quartiles %7.1f %7.1f   max %7.1f   (%d runs)\n", name, m, v[1], v[int((NR + 3) / 4)], v[int((3 * NR + 3) / 4)], v[NR], NR
   }'
 }
+ratio() {
+  paste "$work/nself" "$work/$1" | awk '{ print $1 / $2 }' | sort -n | awk -v name="$1" '{ v[NR] = $1 } END {
+    m = NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2
+    printf "nself / docker run on the %-8s median %.2f   quartiles %.2f %.2f   (below 1: nself is faster)\n", name ":", m, v[int((NR + 3) / 4)], v[int((3 * NR + 3) / 4)] }'
+}
 summary nself
-summary docker
-paste "$work/nself" "$work/docker" | awk '{ print $1 / $2 }' | sort -n | awk '{ v[NR] = $1 } END {
-  m = NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2
-  printf "ratio nself/docker of the pairs: median %.2f   quartiles %.2f %.2f   (below 1: nself is faster)\n", m, v[int((NR + 3) / 4)], v[int((3 * NR + 3) / 4)] }'
+summary network
+summary bridge
+ratio network
+ratio bridge
 printf 'with the project network still to be made: %s ms\n' "$(cat "$work/first")"

@@ -6,8 +6,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bollard::API_DEFAULT_VERSION;
+use bollard::{API_DEFAULT_VERSION, ClientVersion};
+use http_body_util::Empty;
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
 use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Docker, EngineError};
 use crate::name::Digest;
@@ -17,6 +21,8 @@ use crate::settings::DockerSettings;
 pub const OLDEST_API: &str = "1.40";
 
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
+/// How long the engine may take to say that it is there.
+const PING_DEADLINE: Duration = Duration::from_secs(10);
 /// The longest that one call may take to answer; stopping a container waits for its grace time within it.
 const CALL_DEADLINE: Duration = Duration::from_mins(2);
 
@@ -89,52 +95,88 @@ fn current_context(config_dir: &Path) -> Option<String> {
 }
 
 impl Docker {
-    /// Connects and agrees on an API version.
+    /// Connects and agrees on an API version: the engine's own, or the latest that bollard knows.
     pub async fn connect(settings: &DockerSettings) -> Result<Self, EngineError> {
         let endpoint = Endpoint::find(settings)?;
-        check_reachable(&endpoint).await?;
+        let offered =
+            tokio::time::timeout(PING_DEADLINE, ping(&endpoint)).await.map_err(|_| EngineError::NotThere {
+                endpoint: endpoint.to_string(),
+                reason: format!("it accepts connections but did not answer within {} s", PING_DEADLINE.as_secs()),
+            })??;
+        let version = agree(&offered).ok_or_else(|| EngineError::TooOld {
+            endpoint: endpoint.to_string(),
+            version: crate::name::shown(&offered),
+        })?;
         let seconds = CALL_DEADLINE.as_secs();
         let client = match &endpoint {
-            Endpoint::Socket(path) => {
-                bollard::Docker::connect_with_unix(&path.to_string_lossy(), seconds, API_DEFAULT_VERSION)
-            }
+            Endpoint::Socket(path) => bollard::Docker::connect_with_unix(&path.to_string_lossy(), seconds, &version),
             Endpoint::Loopback(address) => {
-                bollard::Docker::connect_with_http(&format!("tcp://{address}"), seconds, API_DEFAULT_VERSION)
+                bollard::Docker::connect_with_http(&format!("tcp://{address}"), seconds, &version)
             }
         };
-        let not_there = |reason: String| EngineError::NotThere { endpoint: endpoint.to_string(), reason };
-        let client = client.map_err(|error| not_there(error.to_string()))?;
-        let asked = tokio::time::timeout(Duration::from_secs(10), client.negotiate_version()).await;
-        let client = asked
-            .map_err(|_| not_there("it accepts connections but did not answer within 10 s".into()))?
-            .map_err(|error| not_there(error.to_string()))?;
-        let version = client.client_version();
-        let oldest =
-            OLDEST_API.split_once('.').and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
-        if oldest.is_some_and(|oldest: (usize, usize)| (version.major_version, version.minor_version) < oldest) {
-            return Err(EngineError::TooOld { endpoint: endpoint.to_string(), version: version.to_string() });
-        }
+        let client = client
+            .map_err(|error| EngineError::NotThere { endpoint: endpoint.to_string(), reason: error.to_string() })?;
         Ok(Self { client, endpoint })
     }
 }
 
-/// Opens the socket once, because the kernel's answer tells "absent" from "not permitted" and bollard's does not.
-async fn check_reachable(endpoint: &Endpoint) -> Result<(), EngineError> {
-    let opened = match endpoint {
-        Endpoint::Socket(path) => tokio::net::UnixStream::connect(path).await.map(drop),
-        Endpoint::Loopback(address) => tokio::net::TcpStream::connect(address).await.map(drop),
+/// The version to speak, `None` when the engine's is older than [`OLDEST_API`].
+fn agree(offered: &str) -> Option<ClientVersion> {
+    let read = |version: &str| -> Option<(usize, usize)> {
+        let (major, minor) = version.trim().split_once('.')?;
+        Some((major.parse().ok()?, minor.parse().ok()?))
     };
-    opened.map_err(|error| {
-        let endpoint = endpoint.to_string();
-        match error.kind() {
-            io::ErrorKind::PermissionDenied => EngineError::NotPermitted { endpoint },
-            io::ErrorKind::NotFound => EngineError::NotThere { endpoint, reason: "there is no such socket".into() },
-            io::ErrorKind::ConnectionRefused => {
-                EngineError::NotThere { endpoint, reason: "nothing listens there".into() }
-            }
-            _ => EngineError::NotThere { endpoint, reason: error.to_string() },
+    let offered = read(offered).filter(|offered| read(OLDEST_API).is_some_and(|oldest| *offered >= oldest))?;
+    let latest = (API_DEFAULT_VERSION.major_version, API_DEFAULT_VERSION.minor_version);
+    let (major_version, minor_version) = offered.min(latest);
+    Some(ClientVersion { major_version, minor_version })
+}
+
+/// Asks `/_ping` for the engine's API version (Docker Engine API, "Ping"). `/version`, which bollard negotiates by,
+/// makes the engine run other programs to ask for theirs, which takes it tens of milliseconds.
+async fn ping(endpoint: &Endpoint) -> Result<String, EngineError> {
+    match endpoint {
+        Endpoint::Socket(path) => {
+            let stream = tokio::net::UnixStream::connect(path).await;
+            ask_version(stream.map_err(|error| unreachable(endpoint, &error))?, endpoint).await
         }
-    })
+        Endpoint::Loopback(address) => {
+            let stream = tokio::net::TcpStream::connect(address).await;
+            ask_version(stream.map_err(|error| unreachable(endpoint, &error))?, endpoint).await
+        }
+    }
+}
+
+async fn ask_version(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    endpoint: &Endpoint,
+) -> Result<String, EngineError> {
+    let no_engine = |reason: String| EngineError::NotThere { endpoint: endpoint.to_string(), reason };
+    let broken = |error: hyper::Error| no_engine(format!("what answers there is no Docker engine: {error}"));
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    let driver = tokio::spawn(connection);
+    let request = hyper::Request::get("/_ping")
+        .header(hyper::header::HOST, "docker")
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| no_engine(error.to_string()))?;
+    let answer = sender.send_request(request).await.map_err(broken);
+    driver.abort();
+    let answer = answer?;
+    let version = answer.headers().get("api-version").and_then(|value| value.to_str().ok());
+    version
+        .map(ToOwned::to_owned)
+        .ok_or_else(|| no_engine(format!("what answers there ({}) tells no API version", answer.status())))
+}
+
+/// The kernel's answer tells "absent" from "not permitted".
+fn unreachable(endpoint: &Endpoint, error: &io::Error) -> EngineError {
+    let endpoint = endpoint.to_string();
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => EngineError::NotPermitted { endpoint },
+        io::ErrorKind::NotFound => EngineError::NotThere { endpoint, reason: "there is no such socket".into() },
+        io::ErrorKind::ConnectionRefused => EngineError::NotThere { endpoint, reason: "nothing listens there".into() },
+        _ => EngineError::NotThere { endpoint, reason: error.to_string() },
+    }
 }
 
 #[cfg(test)]
@@ -163,6 +205,16 @@ mod tests {
         assert_eq!(find(None, Some("default")), "unix:///var/run/docker.sock");
         assert_eq!(find(None, None), "unix:///lab.sock");
         assert_eq!(find(Some("tcp://127.0.0.1:2375"), None), "tcp://127.0.0.1:2375");
+    }
+
+    #[test]
+    fn the_older_of_both_versions_is_spoken_and_too_old_ones_are_refused() {
+        let spoken = |offered| agree(offered).map(|version| version.to_string());
+        assert_eq!(spoken("1.41").as_deref(), Some("1.41"));
+        assert_eq!(spoken("1.999").as_deref(), Some(API_DEFAULT_VERSION.to_string().as_str()));
+        for refused in ["1.39", "1.24", "0.99", "", "new"] {
+            assert_eq!(spoken(refused), None, "{refused}");
+        }
     }
 
     #[test]

@@ -116,10 +116,11 @@ impl Archive {
         expected: Option<&PluginName>,
         version: Option<&Version>,
     ) -> Result<Package, PackageError> {
-        let Survey { members, layout, manifest } = self.survey(expected, version)?;
+        let copy = nameless_file(staging)?;
+        let Survey { members, layout, manifest } = self.survey(expected, version, Some(&copy))?;
         let root = staging.join(manifest.name.as_str());
         make_folder(&root)?;
-        if let Err(error) = self.write(&members, &layout, &root) {
+        if let Err(error) = self.write(&copy, &members, &layout, &root) {
             // The first error is the one to tell; staging is swept by the next command in any case.
             let _ = fs::remove_dir_all(&root);
             return Err(error);
@@ -135,21 +136,22 @@ impl Archive {
 
     /// The manifest inside, after every check of [`Archive::unpack`]; writes nothing.
     pub fn manifest(&self) -> Result<Manifest, PackageError> {
-        self.survey(None, None).map(|survey| survey.manifest)
+        self.survey(None, None, None).map(|survey| survey.manifest)
     }
 
     /// Goes through every check of [`Archive::unpack`] and writes nothing.
     pub(super) fn check(&self, expected: &PluginName, version: &Version) -> Result<(), PackageError> {
-        self.survey(Some(expected), Some(version)).map(drop)
-    }
-
-    fn reader(&self) -> Result<TarReader<'_>, PackageError> {
-        Ok(TarReader::new(Inflated::new(&self.file, &self.source)?, &self.source))
+        self.survey(Some(expected), Some(version), None).map(drop)
     }
 
     /// The first pass: every entry is checked, nothing is written.
-    fn survey(&self, expected: Option<&PluginName>, version: Option<&Version>) -> Result<Survey, PackageError> {
-        let mut reader = self.reader()?;
+    fn survey(
+        &self,
+        expected: Option<&PluginName>,
+        version: Option<&Version>,
+        copy: Option<&File>,
+    ) -> Result<Survey, PackageError> {
+        let mut reader = TarReader::new(Inflated::new(&self.file, &self.source, copy)?, &self.source);
         let (mut members, mut candidates, mut kept) = (Vec::new(), Vec::new(), 0);
         while let Some(member) = reader.next()? {
             if let Some(folder) = manifest_folder(&member) {
@@ -190,8 +192,8 @@ impl Archive {
     }
 
     /// The second pass: the same entries again, this time written.
-    fn write(&self, members: &[Member], layout: &Layout, root: &Path) -> Result<(), PackageError> {
-        let mut reader = self.reader()?;
+    fn write(&self, copy: &File, members: &[Member], layout: &Layout, root: &Path) -> Result<(), PackageError> {
+        let mut reader = TarReader::new(Inflated::again(copy, &self.source)?, &self.source);
         let mut surveyed = members.iter();
         while let Some(member) = reader.next()? {
             if surveyed.next() != Some(&member) {
@@ -206,6 +208,16 @@ impl Archive {
     fn refuse(&self, member: &Member, reason: &str) -> PackageError {
         PackageError::Entry { place: self.source.clone(), entry: shown(&member.path), reason: reason.to_owned() }
     }
+}
+
+/// A file of staging's file system that goes away with its last handle, however this process ends.
+fn nameless_file(staging: &Path) -> Result<File, PackageError> {
+    let path = staging.join(".unpacked");
+    let mut options = File::options();
+    options.read(true).write(true).create_new(true).mode(0o600);
+    let file = options.open(&path).map_err(failed("write", &path))?;
+    fs::remove_file(&path).map_err(failed("remove", &path))?;
+    Ok(file)
 }
 
 /// The folder of a plugin.json that is a file fit to be read; larger ones are refused where they are chosen from.

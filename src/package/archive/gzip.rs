@@ -2,7 +2,7 @@
 //! after the member's end. Knows nothing of tar.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 
 use flate2::bufread::GzDecoder;
 
@@ -20,27 +20,47 @@ const BUFFER: usize = 64 * 1024;
 /// The unpacked bytes of an archive.
 pub(super) struct Inflated<'a> {
     archive: &'a str,
-    decoder: GzDecoder<BufReader<Counted<'a>>>,
+    bytes: Bytes<'a>,
     unpacked: u64,
+    /// Where a copy is kept for the second pass, since unpacking is what takes the time.
+    copy: Option<&'a File>,
+}
+
+/// Where the bytes come from.
+enum Bytes<'a> {
+    Gzip(Box<GzDecoder<BufReader<Counted<'a>>>>),
+    /// The copy that the first pass has made and judged.
+    Copy(BufReader<&'a File>),
 }
 
 impl<'a> Inflated<'a> {
     /// Starts at the beginning of the file; `archive` is what messages call it.
-    pub(super) fn new(mut file: &'a File, archive: &'a str) -> Result<Self, PackageError> {
+    pub(super) fn new(mut file: &'a File, archive: &'a str, copy: Option<&'a File>) -> Result<Self, PackageError> {
         let mut start = [0_u8; 512];
         let read =
             file.rewind().and_then(|()| read_start(file, &mut start)).map_err(|error| refuse(archive, &error))?;
         check_start(&start[..read], archive)?;
         file.rewind().map_err(|error| refuse(archive, &error))?;
         let decoder = GzDecoder::new(BufReader::with_capacity(BUFFER, Counted { file, count: 0 }));
-        Ok(Self { archive, decoder, unpacked: 0 })
+        Ok(Self { archive, bytes: Bytes::Gzip(Box::new(decoder)), unpacked: 0, copy })
+    }
+
+    /// Reads the copy that an earlier pass has made.
+    pub(super) fn again(mut copy: &'a File, archive: &'a str) -> Result<Self, PackageError> {
+        copy.rewind().map_err(|error| refuse(archive, &error))?;
+        let bytes = Bytes::Copy(BufReader::with_capacity(BUFFER, copy));
+        Ok(Self { archive, bytes, unpacked: 0, copy: None })
     }
 
     /// Fills the buffer as far as there are bytes; fewer than asked for means that the end is reached.
     pub(super) fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, PackageError> {
         let mut filled = 0;
         while filled < buffer.len() {
-            match self.decoder.read(&mut buffer[filled..]) {
+            let read = match &mut self.bytes {
+                Bytes::Gzip(decoder) => decoder.read(&mut buffer[filled..]),
+                Bytes::Copy(copy) => copy.read(&mut buffer[filled..]),
+            };
+            match read {
                 Ok(0) => break,
                 Ok(count) => {
                     filled += count;
@@ -50,12 +70,17 @@ impl<'a> Inflated<'a> {
                 Err(error) => return Err(refuse(self.archive, &error)),
             }
         }
+        if let Some(mut copy) = self.copy {
+            copy.write_all(&buffer[..filled]).map_err(|error| refuse(self.archive, &error))?;
+        }
         Ok(filled)
     }
 
     fn count(&mut self, count: usize) -> Result<(), PackageError> {
         self.unpacked += count as u64;
-        let packed = self.decoder.get_ref().get_ref().count;
+        // The copy has passed these limits when it was made.
+        let Bytes::Gzip(decoder) = &self.bytes else { return Ok(()) };
+        let packed = decoder.get_ref().get_ref().count;
         let reason = if self.unpacked > LARGEST_PACKAGE {
             "it unpacks to more than 256 MiB"
         } else if self.unpacked > RATIO_MATTERS_FROM && self.unpacked / HIGHEST_RATIO > packed {
@@ -80,7 +105,8 @@ impl<'a> Inflated<'a> {
                 break;
             }
         }
-        let rest = self.decoder.get_mut().fill_buf().map_err(|error| refuse(archive, &error))?;
+        let Bytes::Gzip(decoder) = &mut self.bytes else { return Ok(()) };
+        let rest = decoder.get_mut().fill_buf().map_err(|error| refuse(archive, &error))?;
         if rest.is_empty() { Ok(()) } else { Err(refused("there are bytes after its end")) }
     }
 }
@@ -170,9 +196,10 @@ mod tests {
     fn no_more_than_the_largest_package_is_unpacked() {
         let file = stored(100);
         for (already, fits) in [(LARGEST_PACKAGE - 100, true), (LARGEST_PACKAGE - 99, false)] {
-            let mut inflated = Inflated::new(&file, "x").unwrap();
+            let mut inflated = Inflated::new(&file, "x", None).unwrap();
             inflated.unpacked = already;
-            inflated.decoder.get_mut().get_mut().count = already;
+            let Bytes::Gzip(decoder) = &mut inflated.bytes else { panic!("it is the archive that is read") };
+            decoder.get_mut().get_mut().count = already;
             assert_eq!(inflated.fill(&mut [0; 100]).is_ok(), fits, "{already}");
         }
     }
@@ -181,7 +208,7 @@ mod tests {
     fn the_ratio_matters_only_for_large_archives() {
         let file = stored(100);
         for (already, fits) in [(RATIO_MATTERS_FROM - 100, true), (RATIO_MATTERS_FROM - 99, false)] {
-            let mut inflated = Inflated::new(&file, "x").unwrap();
+            let mut inflated = Inflated::new(&file, "x", None).unwrap();
             inflated.unpacked = already;
             assert_eq!(inflated.fill(&mut [0; 100]).is_ok(), fits, "{already}");
         }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{
-    ContainerCreateBody, EndpointSettings, HostConfig, HostConfigLogConfig, Mount as EngineMount, MountType,
-    NetworkConnectRequest, NetworkCreateRequest, NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
-    VolumeCreateRequest,
+    ContainerCreateBody, ContainerUpdateBody, EndpointSettings, HostConfig, HostConfigLogConfig, Mount as EngineMount,
+    MountType, NetworkConnectRequest, NetworkCreateRequest, NetworkingConfig, PortBinding, RestartPolicy,
+    RestartPolicyNameEnum, VolumeCreateRequest,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
@@ -68,8 +68,6 @@ pub struct ContainerState {
     pub running: bool,
     pub exit_code: i64,
     pub out_of_memory: bool,
-    /// How often the engine has started it again by its restart policy.
-    pub restarts: i64,
     /// The engine's own health verdict, where the image has a check.
     pub health: Option<String>,
     pub image: String,
@@ -143,13 +141,15 @@ impl ContainerSpec {
                     ("max-file".to_owned(), "3".to_owned()),
                 ])),
             }),
-            restart_policy: Some(RestartPolicy {
-                name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
-                maximum_retry_count: None,
-            }),
+            // What ends while it must prove itself stays ended, with its exit code: see `keep_running`.
+            restart_policy: Some(restart(RestartPolicyNameEnum::NO)),
             ..Default::default()
         }
     }
+}
+
+fn restart(name: RestartPolicyNameEnum) -> RestartPolicy {
+    RestartPolicy { name: Some(name), maximum_retry_count: None }
 }
 
 impl Docker {
@@ -191,6 +191,14 @@ impl Docker {
     pub async fn start_container(&self, container: &str) -> Result<(), EngineError> {
         let started = self.client.start_container(container, None::<StartContainerOptions>).await;
         accept(started.map_err(self.failed(format!("start the container `{container}`"))), &[304]).map(drop)
+    }
+
+    /// From now on the engine starts a container again whenever it ends, unless somebody stopped it.
+    pub async fn keep_running(&self, container: &str) -> Result<(), EngineError> {
+        let policy = Some(restart(RestartPolicyNameEnum::UNLESS_STOPPED));
+        let update = ContainerUpdateBody { restart_policy: policy, ..Default::default() };
+        let updated = self.client.update_container(container, update).await;
+        updated.map(drop).map_err(self.failed(format!("set the restart policy of the container `{container}`")))
     }
 
     /// Stops a container after its own grace time; one that is gone or stopped already is fine.
@@ -240,7 +248,6 @@ impl Docker {
             running: state.running.unwrap_or(false) && !state.restarting.unwrap_or(false),
             exit_code: state.exit_code.unwrap_or(0),
             out_of_memory: state.oom_killed.unwrap_or(false),
-            restarts: answer.restart_count.unwrap_or(0),
             health: state.health.and_then(|health| health.status).map(|status| status.to_string()),
             image: answer.image.unwrap_or_default(),
         })

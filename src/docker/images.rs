@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use bollard::errors::Error as BollardError;
 use bollard::query_parameters::{
     BuildImageOptionsBuilder, CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder,
 };
@@ -80,7 +81,13 @@ impl Docker {
         let mut id = None;
         let mut last_lines: Vec<String> = Vec::new();
         while let Some(answer) = answers.next().await {
-            let answer = answer.map_err(self.failed(action.clone()))?;
+            let answer = match answer {
+                // bollard reports what a step said last as an error of its own.
+                Err(BollardError::DockerStreamError { error }) => {
+                    return Err(build_failure(action, &error, &last_lines));
+                }
+                answer => answer.map_err(self.failed(action.clone()))?,
+            };
             if let Some(error) = answer.error_detail.and_then(|detail| detail.message) {
                 return Err(build_failure(action, &error, &last_lines));
             }
@@ -135,7 +142,10 @@ impl Docker {
 fn build_failure(action: String, error: &str, last_lines: &[String]) -> EngineError {
     let message = match last_lines {
         [] => error.trim().to_owned(),
-        lines => format!("{}\n{}", error.trim(), lines.join("\n")),
+        lines => {
+            let lines: Vec<String> = lines.iter().map(|line| crate::name::shown(line)).collect();
+            format!("{}\n{}", error.trim(), lines.join("\n"))
+        }
     };
     EngineError::Failed { action, message, status: None }
 }

@@ -1,0 +1,29 @@
+//! The main suite: the real program against a real Docker engine, with registries, archives and faults on loopback.
+//! Nothing here is skipped: a precondition that is missing fails the test that needs it.
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests may panic and tell")]
+#![expect(clippy::disallowed_methods, reason = "the harness reads where cargo put things, and the clock")]
+
+mod support;
+
+mod cli;
+mod config;
+mod hardening;
+mod health;
+mod install;
+mod interrupt;
+mod json;
+mod kill;
+mod lock;
+mod logs;
+mod network;
+mod preflight;
+mod pull;
+mod realtime;
+mod registry;
+mod remove;
+mod rollback;
+mod status;
+mod upstream;
+mod verify;
+mod versions;
+mod walk;

@@ -133,6 +133,9 @@ impl Error {
             Self::Engine(error) => error.hint(),
             Self::Preflight(problems) => problems.iter().find_map(|problem| problem.hint.clone()),
             Self::Project(error) => error.hint(),
+            Self::Unhealthy { plugin, verdict, .. } if verdict.contains("exited") => Some(format!(
+                "nothing was kept; set what its last lines ask for: nself plugin install {plugin} --env KEY=VALUE"
+            )),
             Self::Unhealthy { plugin, .. } => {
                 Some(format!("nothing was kept; give it more time with: nself plugin install {plugin} --timeout 120s"))
             }

@@ -59,5 +59,5 @@ else
 fi
 
 step "== tests"
-cargo test --workspace --locked "$@"
+cargo test --workspace --locked --no-fail-fast "$@"
 step "== everything passed"

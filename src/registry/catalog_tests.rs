@@ -102,9 +102,12 @@ async fn what_cannot_be_installed_does_not_count_and_says_why() {
 async fn what_is_not_found_names_what_is_near_and_where_it_was_looked_for() {
     let server = serving(&[("realtime", "1.0.0", ""), ("jobs", "1.0.0", ""), ("realtime", "0.9.0", "")]);
     let sources = || vec![remote("nself", server.url("")), remote("down", closed_port(""))];
+    let known = select(vec![remote("nself", server.url(""))], "realtme").await.expect_err("mistyped");
+    assert_eq!((known.exit_class(), known.to_string().as_str()), (3, "plugin `realtme` was not found"));
+    // While a registry is down nobody knows whether it has the plugin.
     let error = select(sources(), "realtme").await.expect_err("mistyped");
-    assert_eq!(error.exit_class(), 3);
-    assert_eq!(error.to_string(), "plugin `realtme` was not found");
+    assert_eq!(error.exit_class(), 4);
+    assert_eq!(error.to_string(), "plugin `realtme` could not be looked up: not every registry answered");
     assert_eq!(error.hint().as_deref(), Some("did you mean `realtime`?"));
     let causes = error.causes();
     assert!(causes[0].starts_with("registry `nself`: does not have it (http://127.0.0.1"), "{causes:?}");

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use crate::context::Context;
-use crate::docker::{ContainerSpec, Docker, label};
+use crate::docker::{ContainerSpec, Docker, ExitWatch, label};
 use crate::error::Error;
 use crate::fs;
 use crate::health::{FIRST_PAUSE, LONGEST_PAUSE, Probe, Verdict};
@@ -108,7 +108,7 @@ struct Run<'a> {
     job: &'a Job<'a>,
     docker: &'a Docker,
     proven: Proven,
-    exit: Option<tokio::task::JoinHandle<Option<i64>>>,
+    exit: Option<ExitWatch>,
     started: Option<tokio::time::Instant>,
     synced: Option<tokio::task::JoinHandle<Result<(), fs::FileError>>>,
 }
@@ -212,11 +212,8 @@ impl Run<'_> {
 
     async fn start(&mut self, container: &str) -> Result<(), Error> {
         self.started("starting");
-        let docker = self.docker.clone();
-        let name = container.to_owned();
-        // Asked before the start, so that an exit at once is not missed; `None` when the engine could not say.
-        self.exit = Some(tokio::spawn(async move { docker.next_exit(&name).await.ok() }));
-        tokio::task::yield_now().await;
+        // Before the start, so that an exit at once is not missed.
+        self.exit = Some(self.docker.watch_exit(container).await?);
         self.started = Some(tokio::time::Instant::now());
         Ok(self.docker.start_container(container).await?)
     }
@@ -226,12 +223,12 @@ impl Run<'_> {
         let since = self.started.unwrap_or_else(tokio::time::Instant::now);
         // Counted from when the engine says that it runs: how long the engine took is not the plugin's doing.
         let deadline = tokio::time::Instant::now() + self.cx.settings.ready_timeout;
-        let mut exit = self.exit.take();
+        let exit = self.exit.take();
         let exited = async {
-            match exit.as_mut() {
-                Some(handle) => match handle.await {
-                    Ok(Some(code)) => code,
-                    _ => std::future::pending().await,
+            match exit {
+                Some(watch) => match watch.code().await {
+                    Some(code) => code,
+                    None => std::future::pending().await,
                 },
                 None => std::future::pending().await,
             }
@@ -256,13 +253,9 @@ impl Run<'_> {
             }
             () = self.cx.interrupt.wanted() => return Err(Error::Interrupted),
         };
-        if let Some(handle) = exit {
-            handle.abort();
-        }
         match outcome {
             Ok(verdict) => {
                 self.proven.healthy_after = since.elapsed();
-                self.docker.keep_running(container).await?;
                 self.proven.verdict = Some(verdict);
                 Ok(())
             }

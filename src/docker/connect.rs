@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bollard::{API_DEFAULT_VERSION, ClientVersion};
 use http_body_util::Empty;
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
+use hyper::{Method, Response};
 use hyper_util::rt::TokioIo;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -135,37 +136,58 @@ fn agree(offered: &str) -> Option<ClientVersion> {
 /// Asks `/_ping` for the engine's API version (Docker Engine API, "Ping"). `/version`, which bollard negotiates by,
 /// makes the engine run other programs to ask for theirs, which takes it tens of milliseconds.
 async fn ping(endpoint: &Endpoint) -> Result<String, EngineError> {
-    match endpoint {
-        Endpoint::Socket(path) => {
-            let stream = tokio::net::UnixStream::connect(path).await;
-            ask_version(stream.map_err(|error| unreachable(endpoint, &error))?, endpoint).await
-        }
-        Endpoint::Loopback(address) => {
-            let stream = tokio::net::TcpStream::connect(address).await;
-            ask_version(stream.map_err(|error| unreachable(endpoint, &error))?, endpoint).await
-        }
-    }
-}
-
-async fn ask_version(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    endpoint: &Endpoint,
-) -> Result<String, EngineError> {
     let no_engine = |reason: String| EngineError::NotThere { endpoint: endpoint.to_string(), reason };
-    let broken = |error: hyper::Error| no_engine(format!("what answers there is no Docker engine: {error}"));
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-    let driver = tokio::spawn(connection);
-    let request = hyper::Request::get("/_ping")
-        .header(hyper::header::HOST, "docker")
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| no_engine(error.to_string()))?;
-    let answer = sender.send_request(request).await.map_err(broken);
-    driver.abort();
-    let answer = answer?;
+    let answer = request(endpoint, Method::GET, "/_ping").await.map_err(|error| match error {
+        RequestError::Connect(error) => unreachable(endpoint, &error),
+        RequestError::Http(error) => no_engine(format!("what answers there is no Docker engine: {error}")),
+    })?;
     let version = answer.headers().get("api-version").and_then(|value| value.to_str().ok());
     version
         .map(ToOwned::to_owned)
         .ok_or_else(|| no_engine(format!("what answers there ({}) tells no API version", answer.status())))
+}
+
+/// Why a request of our own came to nothing.
+pub(super) enum RequestError {
+    Connect(io::Error),
+    Http(String),
+}
+
+/// One request on a connection of its own, for what bollard does not let see: an answer's headers. It returns when the
+/// headers are there; the connection lives as long as the answer's body is wanted.
+pub(super) async fn request(
+    endpoint: &Endpoint,
+    method: Method,
+    path: &str,
+) -> Result<Response<Incoming>, RequestError> {
+    match endpoint {
+        Endpoint::Socket(socket) => {
+            let stream = tokio::net::UnixStream::connect(socket).await.map_err(RequestError::Connect)?;
+            send(stream, method, path).await
+        }
+        Endpoint::Loopback(address) => {
+            let stream = tokio::net::TcpStream::connect(address).await.map_err(RequestError::Connect)?;
+            send(stream, method, path).await
+        }
+    }
+}
+
+async fn send(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    method: Method,
+    path: &str,
+) -> Result<Response<Incoming>, RequestError> {
+    let broken = |error: hyper::Error| RequestError::Http(error.to_string());
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    // Ends by itself when the answer was read or dropped.
+    tokio::spawn(connection);
+    let request = hyper::Request::builder()
+        .method(method)
+        .uri(path)
+        .header(hyper::header::HOST, "docker")
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| RequestError::Http(error.to_string()))?;
+    sender.send_request(request).await.map_err(broken)
 }
 
 /// The kernel's answer tells "absent" from "not permitted".

@@ -3,17 +3,21 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{
-    ContainerCreateBody, ContainerUpdateBody, EndpointSettings, HostConfig, HostConfigLogConfig, Mount as EngineMount,
-    MountType, NetworkConnectRequest, NetworkCreateRequest, NetworkingConfig, PortBinding, RestartPolicy,
-    RestartPolicyNameEnum, VolumeCreateRequest,
+    ContainerCreateBody, EndpointSettings, HostConfig, HostConfigLogConfig, Mount as EngineMount, MountType,
+    NetworkConnectRequest, NetworkCreateRequest, NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
+    VolumeCreateRequest,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
     RemoveVolumeOptions, RenameContainerOptionsBuilder, RestartContainerOptionsBuilder, StartContainerOptions,
-    StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
+    StopContainerOptionsBuilder,
 };
 use futures_util::{Stream, StreamExt};
+use http_body_util::BodyExt;
+use hyper::Method;
+use hyper::body::Incoming;
 
+use super::connect::{RequestError, request};
 use super::{Docker, EngineError, accept};
 
 /// How often, and after what pause, is looked whether a removal that somebody else asked for is done.
@@ -141,15 +145,28 @@ impl ContainerSpec {
                     ("max-file".to_owned(), "3".to_owned()),
                 ])),
             }),
-            // What ends while it must prove itself stays ended, with its exit code: see `keep_running`.
-            restart_policy: Some(restart(RestartPolicyNameEnum::NO)),
+            restart_policy: Some(RestartPolicy {
+                name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
+                maximum_retry_count: None,
+            }),
             ..Default::default()
         }
     }
 }
 
-fn restart(name: RestartPolicyNameEnum) -> RestartPolicy {
-    RestartPolicy { name: Some(name), maximum_retry_count: None }
+/// Tells when a container ends.
+#[derive(Debug)]
+pub struct ExitWatch {
+    body: Incoming,
+}
+
+impl ExitWatch {
+    /// Waits for the end and gives the exit code; `None` when the engine went away or could not say.
+    pub async fn code(self) -> Option<i64> {
+        let body = self.body.collect().await.ok()?.to_bytes();
+        let answer: serde_json::Value = serde_json::from_slice(&body).ok()?;
+        answer["StatusCode"].as_i64()
+    }
 }
 
 impl Docker {
@@ -191,14 +208,6 @@ impl Docker {
     pub async fn start_container(&self, container: &str) -> Result<(), EngineError> {
         let started = self.client.start_container(container, None::<StartContainerOptions>).await;
         accept(started.map_err(self.failed(format!("start the container `{container}`"))), &[304]).map(drop)
-    }
-
-    /// From now on the engine starts a container again whenever it ends, unless somebody stopped it.
-    pub async fn keep_running(&self, container: &str) -> Result<(), EngineError> {
-        let policy = Some(restart(RestartPolicyNameEnum::UNLESS_STOPPED));
-        let update = ContainerUpdateBody { restart_policy: policy, ..Default::default() };
-        let updated = self.client.update_container(container, update).await;
-        updated.map(drop).map_err(self.failed(format!("set the restart policy of the container `{container}`")))
     }
 
     /// Stops a container after its own grace time; one that is gone or stopped already is fine.
@@ -253,19 +262,21 @@ impl Docker {
         })
     }
 
-    /// Waits for the container's next exit and gives its exit code. Asked before the start, so that no exit is missed.
-    pub async fn next_exit(&self, container: &str) -> Result<i64, EngineError> {
-        let options = WaitContainerOptionsBuilder::new().condition("next-exit").build();
-        let mut answers = Box::pin(self.client.wait_container(container, Some(options)));
-        match answers.next().await {
-            Some(Ok(answer)) => Ok(answer.status_code),
-            // bollard reports every exit code but 0 as an error of its own.
-            Some(Err(bollard::errors::Error::DockerContainerWaitError { code, .. })) => Ok(code),
-            Some(Err(error)) => Err(self.failed(format!("wait for the container `{container}`"))(error)),
-            None => Err(EngineError::Gone {
-                endpoint: self.endpoint.to_string(),
-                action: format!("wait for the container `{container}`"),
-            }),
+    /// Watches for the container's next end. When this returns, the engine has begun to watch (it sends the headers of
+    /// its answer at once), so that a container which is started afterwards and ends at once is not missed, nor its
+    /// exit code lost to the restart that the engine makes.
+    pub async fn watch_exit(&self, container: &str) -> Result<ExitWatch, EngineError> {
+        let action = format!("watch the container `{container}`");
+        let path = format!("/v{}/containers/{container}/wait?condition=next-exit", self.client.client_version());
+        match request(&self.endpoint, Method::POST, &path).await {
+            Ok(answer) if answer.status().is_success() => Ok(ExitWatch { body: answer.into_body() }),
+            Ok(answer) => {
+                let status = answer.status();
+                Err(EngineError::Failed { action, message: status.to_string(), status: Some(status.as_u16()) })
+            }
+            Err(RequestError::Connect(_) | RequestError::Http(_)) => {
+                Err(EngineError::Gone { endpoint: self.endpoint.to_string(), action })
+            }
         }
     }
 

@@ -7,7 +7,7 @@ mod images;
 mod observe;
 
 pub use connect::{Endpoint, OLDEST_API};
-pub use containers::{ContainerSpec, ContainerState, LogLine, Mount, PublishedPort};
+pub use containers::{ContainerSpec, ContainerState, ExitWatch, LogLine, Mount, PublishedPort};
 pub use images::ImageFacts;
 pub use observe::{Observed, ObservedContainer, ObservedNetwork, PortHolder};
 

@@ -256,6 +256,7 @@ impl Run<'_> {
         match outcome {
             Ok(verdict) => {
                 self.proven.healthy_after = since.elapsed();
+                self.docker.keep_running(container).await?;
                 self.proven.verdict = Some(verdict);
                 Ok(())
             }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{
-    ContainerCreateBody, EndpointSettings, HostConfig, HostConfigLogConfig, Mount as EngineMount, MountType,
-    NetworkConnectRequest, NetworkCreateRequest, NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
-    VolumeCreateRequest,
+    ContainerCreateBody, ContainerUpdateBody, EndpointSettings, HostConfig, HostConfigLogConfig, Mount as EngineMount,
+    MountType, NetworkConnectRequest, NetworkCreateRequest, NetworkingConfig, PortBinding, RestartPolicy,
+    RestartPolicyNameEnum, VolumeCreateRequest,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
@@ -145,13 +145,16 @@ impl ContainerSpec {
                     ("max-file".to_owned(), "3".to_owned()),
                 ])),
             }),
-            restart_policy: Some(RestartPolicy {
-                name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
-                maximum_retry_count: None,
-            }),
+            // What ends while it must prove itself stays ended: a restart would reset the exit code that the engine
+            // tells. See `keep_running`.
+            restart_policy: Some(restart(RestartPolicyNameEnum::NO)),
             ..Default::default()
         }
     }
+}
+
+fn restart(name: RestartPolicyNameEnum) -> RestartPolicy {
+    RestartPolicy { name: Some(name), maximum_retry_count: None }
 }
 
 /// Tells when a container ends.
@@ -210,6 +213,14 @@ impl Docker {
         accept(started.map_err(self.failed(format!("start the container `{container}`"))), &[304]).map(drop)
     }
 
+    /// From now on the engine starts a container again whenever it ends, unless somebody stopped it.
+    pub async fn keep_running(&self, container: &str) -> Result<(), EngineError> {
+        let policy = Some(restart(RestartPolicyNameEnum::UNLESS_STOPPED));
+        let update = ContainerUpdateBody { restart_policy: policy, ..Default::default() };
+        let updated = self.client.update_container(container, update).await;
+        updated.map(drop).map_err(self.failed(format!("set the restart policy of the container `{container}`")))
+    }
+
     /// Stops a container after its own grace time; one that is gone or stopped already is fine.
     pub async fn stop_container(&self, container: &str) -> Result<(), EngineError> {
         let options = StopContainerOptionsBuilder::new().build();
@@ -263,8 +274,7 @@ impl Docker {
     }
 
     /// Watches for the container's next end. When this returns, the engine has begun to watch (it sends the headers of
-    /// its answer at once), so that a container which is started afterwards and ends at once is not missed, nor its
-    /// exit code lost to the restart that the engine makes.
+    /// its answer at once), so that a container which is started afterwards and ends at once is not missed.
     pub async fn watch_exit(&self, container: &str) -> Result<ExitWatch, EngineError> {
         let action = format!("watch the container `{container}`");
         let path = format!("/v{}/containers/{container}/wait?condition=next-exit", self.client.client_version());

@@ -9,9 +9,13 @@ use subtle::ConstantTimeEq;
 
 use crate::error::Failure;
 
-/// A configured key; its text is never printed.
+/// A configured key, and the secret that plugins of one project know each other by, which opens the same doors; their
+/// texts are never printed.
 #[derive(Clone)]
-pub struct ApiKey(String);
+pub struct ApiKey {
+    key: String,
+    internal: Option<String>,
+}
 
 impl std::fmt::Debug for ApiKey {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -22,15 +26,26 @@ impl std::fmt::Debug for ApiKey {
 impl ApiKey {
     /// Wraps a key that is not empty.
     pub fn new(key: impl Into<String>) -> Self {
-        Self(key.into())
+        Self { key: key.into(), internal: None }
     }
 
-    /// Whether `Authorization: Bearer` or `X-API-Key` carries this key; constant in time for a
-    /// given length.
+    /// Lets the project's internal secret pass too.
+    #[must_use]
+    pub fn or_internal(self, secret: Option<String>) -> Self {
+        Self { internal: secret, ..self }
+    }
+
+    /// Whether `Authorization: Bearer` or `X-API-Key` carries this key or the internal secret; constant in time for
+    /// a given length.
     pub fn is_in(&self, headers: &HeaderMap) -> bool {
         let bearer = headers.get(AUTHORIZATION).and_then(bearer_token);
         let header = headers.get("x-api-key").map(HeaderValue::as_bytes);
-        [bearer, header].into_iter().flatten().any(|given| given.ct_eq(self.0.as_bytes()).into())
+        let opens = |given: &[u8]| {
+            let known = [Some(&self.key), self.internal.as_ref()].into_iter().flatten();
+            // Every comparison is made, so that time does not tell which one held.
+            known.fold(false, |opens, known| bool::from(given.ct_eq(known.as_bytes())) | opens)
+        };
+        [bearer, header].into_iter().flatten().any(opens)
     }
 }
 
@@ -69,5 +84,9 @@ mod tests {
         assert!(!key.is_in(&headers("x-api-key", "righ")));
         assert!(!key.is_in(&headers("x-api-key", "right ")));
         assert!(!key.is_in(&HeaderMap::new()));
+        assert!(!key.is_in(&headers("x-api-key", "between plugins")));
+        let shared = key.or_internal(Some("between plugins".to_owned()));
+        assert!(shared.is_in(&headers("x-api-key", "between plugins")));
+        assert!(shared.is_in(&headers("x-api-key", "right")));
     }
 }

@@ -26,6 +26,8 @@ pub struct Settings {
     pub address: SocketAddr,
     /// The key that every guarded route asks for; open where there is none.
     pub api_key: Option<ApiKey>,
+    /// What plugins of one project send one another as `X-API-Key`; opens guarded routes beside the key.
+    pub internal_secret: Option<String>,
     /// Cross-origin rule.
     pub origins: Origins,
     /// The most bytes of a request body.
@@ -49,6 +51,7 @@ impl Settings {
         let port = environment.number(&[&own("PORT"), &own("PLUGIN_PORT"), "PORT"], port)?;
         let host = host(environment, &own("HOST"))?;
         let key = environment.secret(&[&own("API_KEY"), "NSELF_API_KEY"])?;
+        let internal_secret = environment.secret(&["PLUGIN_INTERNAL_SECRET"])?;
         let origins = match environment.list(&[&own("CORS_ORIGIN"), "CORS_ORIGIN"]) {
             Some(list) if list.iter().any(|origin| origin == "*") => Origins::Any,
             Some(list) => Origins::Only(list),
@@ -56,7 +59,8 @@ impl Settings {
         };
         Ok(Self {
             address: SocketAddr::new(host, port),
-            api_key: key.map(ApiKey::new),
+            api_key: key.map(|key| ApiKey::new(key).or_internal(internal_secret.clone())),
+            internal_secret,
             origins,
             body_limit,
             stop_within: STOP_WITHIN,

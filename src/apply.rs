@@ -213,7 +213,7 @@ impl Run<'_> {
     async fn start(&mut self, container: &str) -> Result<(), Error> {
         self.started("starting");
         // Before the start, so that an exit at once is not missed.
-        self.exit = Some(self.docker.watch_exit(container).await?);
+        self.exit = Some(self.docker.watch_exit(&self.proven.container_id).await?);
         self.started = Some(tokio::time::Instant::now());
         Ok(self.docker.start_container(container).await?)
     }
@@ -256,7 +256,6 @@ impl Run<'_> {
         match outcome {
             Ok(verdict) => {
                 self.proven.healthy_after = since.elapsed();
-                self.docker.keep_running(container).await?;
                 self.proven.verdict = Some(verdict);
                 Ok(())
             }
@@ -303,8 +302,12 @@ impl Run<'_> {
 
     async fn check_still_running(&self, container: &str) -> Result<(), String> {
         let state = self.docker.inspect_container(container).await.map_err(|error| error.to_string())?;
-        if state.running {
+        // Nobody but the engine restarts it while it must prove itself.
+        if state.running && state.restarts == 0 {
             return Ok(());
+        }
+        if state.restarts > 0 {
+            return Err("its container ended and was started again".to_owned());
         }
         let memory = if state.out_of_memory { " (out of memory)" } else { "" };
         Err(format!("its container exited with code {}{memory}", state.exit_code))

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{
-    ContainerCreateBody, ContainerUpdateBody, EndpointSettings, HostConfig, HostConfigLogConfig, Mount as EngineMount,
-    MountType, NetworkConnectRequest, NetworkCreateRequest, NetworkingConfig, PortBinding, RestartPolicy,
-    RestartPolicyNameEnum, VolumeCreateRequest,
+    ContainerCreateBody, EndpointSettings, HostConfig, HostConfigLogConfig, Mount as EngineMount, MountType,
+    NetworkConnectRequest, NetworkCreateRequest, NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
+    VolumeCreateRequest,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
@@ -70,6 +70,8 @@ pub struct ContainerSpec {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerState {
     pub running: bool,
+    /// How often the engine has started it again after it ended.
+    pub restarts: i64,
     pub exit_code: i64,
     pub out_of_memory: bool,
     /// The engine's own health verdict, where the image has a check.
@@ -145,19 +147,17 @@ impl ContainerSpec {
                     ("max-file".to_owned(), "3".to_owned()),
                 ])),
             }),
-            // What ends while it must prove itself stays ended: a restart would reset the exit code that the engine
-            // tells. See `keep_running`.
-            restart_policy: Some(restart(RestartPolicyNameEnum::NO)),
+            restart_policy: Some(RestartPolicy {
+                name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
+                maximum_retry_count: None,
+            }),
             ..Default::default()
         }
     }
 }
 
-fn restart(name: RestartPolicyNameEnum) -> RestartPolicy {
-    RestartPolicy { name: Some(name), maximum_retry_count: None }
-}
-
-/// Tells when a container ends.
+/// Tells when a container ends. The engine's event holds the exit code; what it tells of the container afterwards does
+/// not, once it has started it again.
 #[derive(Debug)]
 pub struct ExitWatch {
     body: Incoming,
@@ -166,9 +166,14 @@ pub struct ExitWatch {
 impl ExitWatch {
     /// Waits for the end and gives the exit code; `None` when the engine went away or could not say.
     pub async fn code(self) -> Option<i64> {
-        let body = self.body.collect().await.ok()?.to_bytes();
-        let answer: serde_json::Value = serde_json::from_slice(&body).ok()?;
-        answer["StatusCode"].as_i64()
+        let mut chunks = self.body.into_data_stream();
+        let mut text = Vec::new();
+        // The watch is for one kind of event, so the first whole line is the one.
+        while !text.contains(&b'\n') {
+            text.extend_from_slice(&chunks.next().await?.ok()?);
+        }
+        let event: serde_json::Value = serde_json::Deserializer::from_slice(&text).into_iter().next()?.ok()?;
+        event["Actor"]["Attributes"]["exitCode"].as_str()?.parse().ok()
     }
 }
 
@@ -211,14 +216,6 @@ impl Docker {
     pub async fn start_container(&self, container: &str) -> Result<(), EngineError> {
         let started = self.client.start_container(container, None::<StartContainerOptions>).await;
         accept(started.map_err(self.failed(format!("start the container `{container}`"))), &[304]).map(drop)
-    }
-
-    /// From now on the engine starts a container again whenever it ends, unless somebody stopped it.
-    pub async fn keep_running(&self, container: &str) -> Result<(), EngineError> {
-        let policy = Some(restart(RestartPolicyNameEnum::UNLESS_STOPPED));
-        let update = ContainerUpdateBody { restart_policy: policy, ..Default::default() };
-        let updated = self.client.update_container(container, update).await;
-        updated.map(drop).map_err(self.failed(format!("set the restart policy of the container `{container}`")))
     }
 
     /// Stops a container after its own grace time; one that is gone or stopped already is fine.
@@ -266,6 +263,7 @@ impl Docker {
         let state = answer.state.unwrap_or_default();
         Ok(ContainerState {
             running: state.running.unwrap_or(false) && !state.restarting.unwrap_or(false),
+            restarts: answer.restart_count.unwrap_or(0),
             exit_code: state.exit_code.unwrap_or(0),
             out_of_memory: state.oom_killed.unwrap_or(false),
             health: state.health.and_then(|health| health.status).map(|status| status.to_string()),
@@ -273,12 +271,16 @@ impl Docker {
         })
     }
 
-    /// Watches for the container's next end. When this returns, the engine has begun to watch (it sends the headers of
-    /// its answer at once), so that a container which is started afterwards and ends at once is not missed.
+    /// Watches for a container's first end. The engine answers before it begins to watch, so it is asked for what it
+    /// remembers too: a container that is started afterwards and ends at once is not missed. Takes the whole id, since
+    /// the engine's filter also takes containers whose names only begin like the one asked for.
     pub async fn watch_exit(&self, container: &str) -> Result<ExitWatch, EngineError> {
         let action = format!("watch the container `{container}`");
-        let path = format!("/v{}/containers/{container}/wait?condition=next-exit", self.client.client_version());
-        match request(&self.endpoint, Method::POST, &path).await {
+        let filters =
+            serde_json::json!({"type": ["container"], "container": [container], "event": ["die"]}).to_string();
+        let filters: String = url::form_urlencoded::byte_serialize(filters.as_bytes()).collect();
+        let path = format!("/v{}/events?since=1&filters={filters}", self.client.client_version());
+        match request(&self.endpoint, Method::GET, &path).await {
             Ok(answer) if answer.status().is_success() => Ok(ExitWatch { body: answer.into_body() }),
             Ok(answer) => {
                 let status = answer.status();

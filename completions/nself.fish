@@ -122,7 +122,7 @@ complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subc
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from remove" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from remove" -l delete-data -d 'Delete the plugin\'s volumes and stored values too'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from remove" -l keep-data -d 'Keep data (this is the default)'
-complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from remove" -l keep-image -d 'Keep the image'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from remove" -l keep-image -d 'Keep the image and its package, so that the next installation makes neither again'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from remove" -l force -d 'Remove even what another installed plugin needs'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from remove" -l dry-run -d 'Print the plan and change nothing'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from remove" -s y -l yes -d 'Answer every question with yes'
@@ -138,7 +138,7 @@ complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subc
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from rm" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from rm" -l delete-data -d 'Delete the plugin\'s volumes and stored values too'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from rm" -l keep-data -d 'Keep data (this is the default)'
-complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from rm" -l keep-image -d 'Keep the image'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from rm" -l keep-image -d 'Keep the image and its package, so that the next installation makes neither again'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from rm" -l force -d 'Remove even what another installed plugin needs'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from rm" -l dry-run -d 'Print the plan and change nothing'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from rm" -s y -l yes -d 'Answer every question with yes'
@@ -154,7 +154,7 @@ complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subc
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from uninstall" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from uninstall" -l delete-data -d 'Delete the plugin\'s volumes and stored values too'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from uninstall" -l keep-data -d 'Keep data (this is the default)'
-complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from uninstall" -l keep-image -d 'Keep the image'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from uninstall" -l keep-image -d 'Keep the image and its package, so that the next installation makes neither again'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from uninstall" -l force -d 'Remove even what another installed plugin needs'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from uninstall" -l dry-run -d 'Print the plan and change nothing'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from uninstall" -s y -l yes -d 'Answer every question with yes'
@@ -410,7 +410,7 @@ complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_sub
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from remove" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from remove" -l delete-data -d 'Delete the plugin\'s volumes and stored values too'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from remove" -l keep-data -d 'Keep data (this is the default)'
-complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from remove" -l keep-image -d 'Keep the image'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from remove" -l keep-image -d 'Keep the image and its package, so that the next installation makes neither again'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from remove" -l force -d 'Remove even what another installed plugin needs'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from remove" -l dry-run -d 'Print the plan and change nothing'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from remove" -s y -l yes -d 'Answer every question with yes'
@@ -426,7 +426,7 @@ complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_sub
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from rm" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from rm" -l delete-data -d 'Delete the plugin\'s volumes and stored values too'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from rm" -l keep-data -d 'Keep data (this is the default)'
-complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from rm" -l keep-image -d 'Keep the image'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from rm" -l keep-image -d 'Keep the image and its package, so that the next installation makes neither again'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from rm" -l force -d 'Remove even what another installed plugin needs'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from rm" -l dry-run -d 'Print the plan and change nothing'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from rm" -s y -l yes -d 'Answer every question with yes'
@@ -442,7 +442,7 @@ complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_sub
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from uninstall" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from uninstall" -l delete-data -d 'Delete the plugin\'s volumes and stored values too'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from uninstall" -l keep-data -d 'Keep data (this is the default)'
-complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from uninstall" -l keep-image -d 'Keep the image'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from uninstall" -l keep-image -d 'Keep the image and its package, so that the next installation makes neither again'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from uninstall" -l force -d 'Remove even what another installed plugin needs'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from uninstall" -l dry-run -d 'Print the plan and change nothing'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from uninstall" -s y -l yes -d 'Answer every question with yes'

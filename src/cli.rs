@@ -187,7 +187,7 @@ pub struct RemoveArguments {
     /// Keep data (this is the default)
     #[arg(long, conflicts_with = "delete_data")]
     pub keep_data: bool,
-    /// Keep the image
+    /// Keep the image and its package, so that the next installation makes neither again
     #[arg(long)]
     pub keep_image: bool,
     /// Remove even what another installed plugin needs

@@ -367,6 +367,8 @@ pub struct Removal<'a> {
     pub active: PathBuf,
     pub delete_data: bool,
     pub keep_image: bool,
+    /// Where the package goes that belongs to an image which is kept.
+    pub keep_package_at: Option<PathBuf>,
     /// Whether another project of this home has the plugin, so that the package stays.
     pub is_shared: bool,
 }
@@ -379,7 +381,10 @@ pub fn remove(removal: &Removal<'_>) -> Plan {
     for container in removal.observed.of_plugin(&receipt.project, receipt.plugin.as_str()) {
         finish(&mut draft, Finish::RemoveContainer { name: container.name.clone() }, "it runs the plugin");
     }
-    if !removal.is_shared {
+    if let (Some(to), false) = (&removal.keep_package_at, removal.is_shared) {
+        let keep = Finish::KeepEarlierPackage { from: removal.active.clone(), to: to.clone() };
+        finish(&mut draft, keep, "its image is kept, so that the next installation needs neither again");
+    } else if !removal.is_shared {
         finish(&mut draft, Finish::RemovePackage { path: removal.active.clone() }, "no project has it any more");
     }
     if receipt.image.owned && !removal.keep_image {

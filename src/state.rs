@@ -66,6 +66,11 @@ impl State {
         self.root.join("versions").join(name.as_str()).join(version.to_string())
     }
 
+    /// Where the package of an archive with this digest is kept while its image outlives a removal.
+    pub fn kept_package(&self, name: &PluginName, digest: &crate::name::Digest) -> PathBuf {
+        self.root.join("versions").join(name.as_str()).join(digest.to_hex())
+    }
+
     /// A transaction's own folder, on the file system of the active packages so that a rename suffices.
     pub fn staging(&self, transaction: &str) -> PathBuf {
         self.plugin_dir.join(".staging").join(transaction)

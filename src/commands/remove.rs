@@ -58,6 +58,10 @@ async fn remove_one(
         active: cx.state.active_package(name.as_str()),
         delete_data: arguments.delete_data,
         keep_image: arguments.keep_image,
+        keep_package_at: receipt
+            .digest
+            .filter(|_| arguments.keep_image && receipt.image.owned)
+            .map(|digest| cx.state.kept_package(name, &digest)),
         is_shared: is_elsewhere(cx, project, name)?,
     };
     let plan = plan::remove(&removal);

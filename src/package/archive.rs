@@ -10,12 +10,13 @@ mod tar_reader;
 mod tests;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{Read, Write};
+use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use semver::Version;
 use sha2::{Digest as _, Sha256};
+use tempfile::SpooledTempFile;
 
 use self::gzip::Inflated;
 use self::layout::{Candidate, Layout, check_contention, check_inside, choose};
@@ -30,28 +31,28 @@ const ALL_MANIFESTS: usize = 16 * 1024 * 1024;
 /// Scripts that packages bring for the host; none of them is ever run unasked.
 const HOST_SCRIPTS: &[&str] = &["install.sh", "uninstall.sh"];
 
+/// Up to so many bytes, what is downloaded and what it unpacks to are kept in memory; larger ones in a nameless file.
+const KEPT_IN_MEMORY: usize = 16 * 1024 * 1024;
+
+/// Bytes that are read more than once.
+pub(super) trait Rereadable: Read + Seek + Send + std::fmt::Debug {}
+
+impl<T: Read + Seek + Send + std::fmt::Debug> Rereadable for T {}
+
+/// A place for bytes that goes away with its value, however this process ends: memory, and from [`KEPT_IN_MEMORY`] on a
+/// nameless file in `folder`.
+pub(super) fn spool(folder: &Path) -> SpooledTempFile {
+    tempfile::spooled_tempfile_in(KEPT_IN_MEMORY, folder)
+}
+
 /// A tar.gz that may be unpacked.
 #[derive(Debug)]
 pub struct Archive {
-    file: File,
-    /// Set for a download, which is removed with this value.
-    #[expect(dead_code, reason = "held for what its drop does")]
-    download: Option<Download>,
+    file: Box<dyn Rereadable>,
     digest: Digest,
     size: u64,
     proof: Proof,
     source: String,
-}
-
-/// A file that goes away with its value: nothing half-downloaded is left behind.
-#[derive(Debug)]
-pub(super) struct Download(pub(super) PathBuf);
-
-impl Drop for Download {
-    fn drop(&mut self) {
-        // Where it cannot be removed, the staging folder is; nothing better can be done here.
-        let _ = fs::remove_file(&self.0);
-    }
 }
 
 /// What the first pass found.
@@ -63,15 +64,9 @@ struct Survey {
 
 impl Archive {
     /// Wraps what `fetch` has written and judged.
-    pub(super) fn downloaded(
-        file: File,
-        download: Download,
-        digest: Digest,
-        size: u64,
-        judged: (Proof, String),
-    ) -> Self {
+    pub(super) fn downloaded(file: SpooledTempFile, digest: Digest, size: u64, judged: (Proof, String)) -> Self {
         let (proof, source) = judged;
-        Self { file, download: Some(download), digest, size, proof, source }
+        Self { file: Box::new(file), digest, size, proof, source }
     }
 
     /// An archive on this machine that the user names: nothing proves where it comes from.
@@ -90,7 +85,7 @@ impl Archive {
         }
         let digest = Digest::from_bytes(hasher.finalize().into());
         let source = shown_path(path);
-        Ok(Self { file, download: None, digest, size, proof: Proof::Local, source })
+        Ok(Self { file: Box::new(file), digest, size, proof: Proof::Local, source })
     }
 
     /// The sha256 of the file.
@@ -109,56 +104,54 @@ impl Archive {
     }
 
     /// Unpacks into a new folder `staging/NAME`, where NAME is the plugin's name. Nothing is written before every
-    /// entry has passed, and nothing stays when writing fails. A downloaded archive is removed either way.
+    /// entry has passed, and nothing stays when writing fails.
     pub fn unpack(
-        self,
+        mut self,
         staging: &Path,
         expected: Option<&PluginName>,
         version: Option<&Version>,
     ) -> Result<Package, PackageError> {
-        let copy = nameless_file(staging)?;
-        let Survey { members, layout, manifest } = self.survey(expected, version, Some(&copy))?;
+        let mut copy = spool(staging);
+        let Survey { members, layout, manifest } = self.survey(expected, version, Some(&mut copy))?;
         let root = staging.join(manifest.name.as_str());
         make_folder(&root)?;
-        if let Err(error) = self.write(&copy, &members, &layout, &root) {
+        if let Err(error) = write(&mut copy, &self.source, (&members, &layout), &root) {
             // The first error is the one to tell; staging is swept by the next command in any case.
             let _ = fs::remove_dir_all(&root);
             return Err(error);
         }
-        Ok(Package {
-            root,
-            manifest,
-            digest: Some(self.digest),
-            proof: self.proof.clone(),
-            source: self.source.clone(),
-        })
+        Ok(Package { root, manifest, digest: Some(self.digest), proof: self.proof, source: self.source })
     }
 
     /// The manifest inside, after every check of [`Archive::unpack`]; writes nothing.
-    pub fn manifest(&self) -> Result<Manifest, PackageError> {
+    pub fn manifest(&mut self) -> Result<Manifest, PackageError> {
         self.survey(None, None, None).map(|survey| survey.manifest)
     }
 
     /// Goes through every check of [`Archive::unpack`] and writes nothing.
-    pub(super) fn check(&self, expected: &PluginName, version: &Version) -> Result<(), PackageError> {
+    pub(super) fn check(&mut self, expected: &PluginName, version: &Version) -> Result<(), PackageError> {
         self.survey(Some(expected), Some(version), None).map(drop)
     }
 
     /// The first pass: every entry is checked, nothing is written.
     fn survey(
-        &self,
+        &mut self,
         expected: Option<&PluginName>,
         version: Option<&Version>,
-        copy: Option<&File>,
+        copy: Option<&mut SpooledTempFile>,
     ) -> Result<Survey, PackageError> {
-        let mut reader = TarReader::new(Inflated::new(&self.file, &self.source, copy)?, &self.source);
+        let mut reader = TarReader::new(Inflated::new(&mut *self.file, &self.source, copy)?, &self.source);
         let (mut members, mut candidates, mut kept) = (Vec::new(), Vec::new(), 0);
         while let Some(member) = reader.next()? {
             if let Some(folder) = manifest_folder(&member) {
                 let bytes = read_manifest(&mut reader, &member)?;
                 kept += bytes.len();
                 if kept > ALL_MANIFESTS {
-                    return Err(self.refuse(&member, "is one plugin.json too many: together they pass 16 MiB"));
+                    return Err(refuse(
+                        &self.source,
+                        &member,
+                        "is one plugin.json too many: together they pass 16 MiB",
+                    ));
                 }
                 candidates.push(Candidate { folder, bytes });
             }
@@ -190,34 +183,29 @@ impl Archive {
         drop(inside);
         Ok(Survey { members, layout, manifest })
     }
-
-    /// The second pass: the same entries again, this time written.
-    fn write(&self, copy: &File, members: &[Member], layout: &Layout, root: &Path) -> Result<(), PackageError> {
-        let mut reader = TarReader::new(Inflated::again(copy, &self.source)?, &self.source);
-        let mut surveyed = members.iter();
-        while let Some(member) = reader.next()? {
-            if surveyed.next() != Some(&member) {
-                return Err(self.refuse(&member, "was another one a moment ago: the archive is being changed"));
-            }
-            let Some(path) = layout.inside(&member.path).filter(|path| !path.is_empty()) else { continue };
-            write_member(&mut reader, &member, &path, root)?;
-        }
-        Ok(())
-    }
-
-    fn refuse(&self, member: &Member, reason: &str) -> PackageError {
-        PackageError::Entry { place: self.source.clone(), entry: shown(&member.path), reason: reason.to_owned() }
-    }
 }
 
-/// A file of staging's file system that goes away with its last handle, however this process ends.
-fn nameless_file(staging: &Path) -> Result<File, PackageError> {
-    let path = staging.join(".unpacked");
-    let mut options = File::options();
-    options.read(true).write(true).create_new(true).mode(0o600);
-    let file = options.open(&path).map_err(failed("write", &path))?;
-    fs::remove_file(&path).map_err(failed("remove", &path))?;
-    Ok(file)
+/// The second pass: the same entries again, this time written.
+fn write(
+    copy: &mut SpooledTempFile,
+    source: &str,
+    (members, layout): (&[Member], &Layout),
+    root: &Path,
+) -> Result<(), PackageError> {
+    let mut reader = TarReader::new(Inflated::again(copy, source)?, source);
+    let mut surveyed = members.iter();
+    while let Some(member) = reader.next()? {
+        if surveyed.next() != Some(&member) {
+            return Err(refuse(source, &member, "was another one a moment ago: the archive is being changed"));
+        }
+        let Some(path) = layout.inside(&member.path).filter(|path| !path.is_empty()) else { continue };
+        write_member(&mut reader, &member, &path, root)?;
+    }
+    Ok(())
+}
+
+fn refuse(source: &str, member: &Member, reason: &str) -> PackageError {
+    PackageError::Entry { place: source.to_owned(), entry: shown(&member.path), reason: reason.to_owned() }
 }
 
 /// The folder of a plugin.json that is a file fit to be read; larger ones are refused where they are chosen from.

@@ -1,16 +1,15 @@
 //! Downloads: from a release to an archive in staging. Owns the order of addresses, tries again, hashes while bytes
 //! arrive, and applies the verify policy. Unpacks nothing; knows no HTTP beyond [`Http::stream`].
 
-use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
+use tempfile::SpooledTempFile;
 use url::Url;
 
-use super::archive::{Archive, Download, open_regular, shown_path};
+use super::archive::{Archive, open_regular, shown_path, spool};
 use super::error::failed;
 use super::{LARGEST_PACKAGE, PackageError, Proof, VerifyPolicy};
 use crate::http::{Http, HttpError};
@@ -47,23 +46,18 @@ async fn fetch_by(
     progress: &mut Progress<'_>,
 ) -> Result<Archive, PackageError> {
     let proof = acceptable_proof(release, policy)?;
-    let path = into.join(format!("{}-{}.tar.gz", release.name, release.version));
-    let mut target = Target::create(path, release.size)?;
+    let mut target = Target::new(into, release.size);
     let mut worst: Option<PackageError> = None;
     for address in &release.archives {
-        let (shown, outcome) = match (address, http) {
-            (ArchiveAddress::Path(path), _) => (shown_path(path), copy(path, &mut target, progress).await),
-            (ArchiveAddress::Url(url), Some(http)) => {
-                let shown = shown_url(url);
-                let outcome = download(http, url, &shown, &mut target, progress).await;
-                (shown, outcome)
-            }
+        let shown = shown_address(address);
+        let outcome = match (address, http) {
+            (ArchiveAddress::Path(path), _) => copy(path, &mut target, progress).await,
+            (ArchiveAddress::Url(url), Some(http)) => download(http, url, &shown, &mut target, progress).await,
             (ArchiveAddress::Url(_), None) => continue,
         };
         match outcome.and_then(|()| target.judge(release, &shown)) {
             Ok(digest) => {
-                let Target { file, download, count, .. } = target;
-                return Ok(Archive::downloaded(file, download, digest, count, (proof, shown)));
+                return Ok(Archive::downloaded(target.file, digest, target.count, (proof, shown)));
             }
             // A full disk is full for every address.
             Err(error) if target.failure.is_some() => return Err(error),
@@ -93,10 +87,11 @@ fn acceptable_proof(release: &Release, policy: VerifyPolicy) -> Result<Proof, Pa
     Ok(Proof::Unverified(format!("registry `{}` states no digest", release.registry)))
 }
 
-/// The new file and what is known of the bytes in it.
+/// The bytes that have arrived and what is known of them.
 struct Target {
-    file: File,
-    download: Download,
+    file: SpooledTempFile,
+    /// The folder that holds the file, once the bytes are too many for memory.
+    folder: PathBuf,
     hasher: Sha256,
     count: u64,
     /// The most bytes that are accepted.
@@ -106,22 +101,15 @@ struct Target {
 }
 
 impl Target {
-    fn create(path: PathBuf, size: Option<u64>) -> Result<Self, PackageError> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(failed("write", &path))?;
+    fn new(folder: &Path, size: Option<u64>) -> Self {
         let limit = size.unwrap_or(LARGEST_PACKAGE).min(LARGEST_PACKAGE);
-        Ok(Self { file, download: Download(path), hasher: Sha256::new(), count: 0, limit, failure: None })
+        let (file, folder) = (spool(folder), folder.to_path_buf());
+        Self { file, folder, hasher: Sha256::new(), count: 0, limit, failure: None }
     }
 
     /// Forgets what an earlier try left.
     fn restart(&mut self) -> Result<(), PackageError> {
-        let path = self.download.0.clone();
-        self.file.set_len(0).and_then(|()| self.file.rewind()).map_err(failed("write", &path))?;
+        self.file.set_len(0).and_then(|()| self.file.rewind()).map_err(failed("write", &self.folder))?;
         self.hasher = Sha256::new();
         self.count = 0;
         Ok(())
@@ -175,7 +163,7 @@ async fn download(
         };
         let Err(source) = http.stream(url, limit, &mut sink).await else { return Ok(()) };
         if let Some(kind) = target.failure {
-            return Err(failed("write", &target.download.0)(kind.into()));
+            return Err(failed("write", &target.folder)(kind.into()));
         }
         if target.is_over_limit() {
             return Err(PackageError::TooLarge { limit, address: address.to_owned() });
@@ -207,7 +195,7 @@ async fn copy(path: &Path, target: &mut Target, progress: &mut Progress<'_>) -> 
             return Err(if target.is_over_limit() {
                 PackageError::TooLarge { limit: target.limit, address: shown_path(path) }
             } else {
-                failed("write", &target.download.0)(source)
+                failed("write", &target.folder)(source)
             });
         }
         progress(target.count, Some(total));
@@ -216,9 +204,12 @@ async fn copy(path: &Path, target: &mut Target, progress: &mut Progress<'_>) -> 
     }
 }
 
-/// A URL without credentials and without its query, which may hold a token.
-fn shown_url(url: &Url) -> String {
-    let mut url = url.clone();
+/// An address as messages and receipts show it: a URL without credentials and without its query, which may hold a token.
+pub fn shown_address(address: &ArchiveAddress) -> String {
+    let mut url = match address {
+        ArchiveAddress::Path(path) => return shown_path(path),
+        ArchiveAddress::Url(url) => url.clone(),
+    };
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url.set_query(None);

@@ -1,17 +1,15 @@
 //! The author's side: a folder becomes an archive that is the same bytes every time, and archives become a registry
 //! document. Owns the file name and the document's shape; what may be in an archive is decided in `tree` and `path`.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use flate2::{Compression, GzBuilder};
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
 use super::PackageError;
-use super::archive::{Archive, Download};
+use super::archive::Archive;
 use super::error::failed;
 use super::folder::read_manifest;
 use super::manifest::Manifest;
@@ -38,38 +36,21 @@ pub fn pack(folder: &Path, out: &Path) -> Result<Packed, PackageError> {
     let items = list(folder, Scope::Sources)?;
     let manifest = read_manifest(folder)?;
     let file_name = format!("{}-{}.tar.gz", manifest.name, manifest.version);
-    let partial = Download(out.join(format!(".{file_name}.{}.part", std::process::id())));
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o644)
-        .open(&partial.0)
-        .map_err(failed("write", &partial.0))?;
-    let mut encoder = GzBuilder::new().mtime(0).operating_system(NO_OPERATING_SYSTEM).write(file, Compression::best());
+    let partial = tempfile::Builder::new()
+        .prefix(&format!(".{file_name}."))
+        .suffix(".part")
+        .permissions(Permissions::from_mode(0o644))
+        .tempfile_in(out)
+        .map_err(failed("write a file in", out))?;
+    let encoder = GzBuilder::new().mtime(0).operating_system(NO_OPERATING_SYSTEM);
+    let mut encoder = encoder.write(partial.as_file(), Compression::best());
     write_tar(folder, &items, Some(manifest.name.as_str()), &mut encoder)?;
-    let mut file = encoder.finish().map_err(failed("write", &partial.0))?;
-    let (digest, size) = measure(&mut file).map_err(failed("read", &partial.0))?;
-    let archive = Archive::open_local(&partial.0)?;
+    encoder.finish().map_err(failed("write", partial.path()))?;
+    let mut archive = Archive::open_local(partial.path())?;
     archive.check(&manifest.name, &manifest.version)?;
     let target = out.join(&file_name);
-    fs::rename(&partial.0, &target).map_err(failed("write", &target))?;
-    Ok(Packed { file_name, digest, size, manifest })
-}
-
-fn measure(file: &mut File) -> std::io::Result<(Digest, u64)> {
-    file.flush()?;
-    file.rewind()?;
-    let mut hasher = Sha256::new();
-    let (mut size, mut buffer) = (0, vec![0_u8; 64 * 1024]);
-    loop {
-        let count = file.read(&mut buffer)?;
-        if count == 0 {
-            return Ok((Digest::from_bytes(hasher.finalize().into()), size));
-        }
-        size += count as u64;
-        hasher.update(&buffer[..count]);
-    }
+    partial.persist(&target).map_err(|error| failed("write", &target)(error.error))?;
+    Ok(Packed { file_name, digest: archive.digest(), size: archive.size(), manifest })
 }
 
 /// A registry document over archives that lie beside it, in the public registry's format. `generated_at` is a time

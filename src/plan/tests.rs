@@ -174,6 +174,7 @@ fn a_removal_keeps_data_and_forgets_the_receipt_last() {
         active: "/home/.nself/plugins/chat".into(),
         delete_data: false,
         keep_image: false,
+        keep_package_at: None,
         is_shared: false,
     };
     let expected = "\

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Engine, Package, Sandbox, State, ask};
+use crate::support::{Engine, Package, Registry, Sandbox, State, ask};
 
 fn with_data() -> Package {
     Package::new("probe").edit(|manifest| {
@@ -74,6 +74,46 @@ fn the_image_is_kept_on_request() {
     sandbox.install(&package, &[]).ok();
     sandbox.plugin(&["remove", &package.name, "--keep-image"]).ok();
     assert_eq!(State::of(&sandbox).of_kind("image").len(), 1);
+}
+
+#[test]
+fn a_kept_image_keeps_its_package_and_neither_is_made_again() {
+    let registry = Registry::start();
+    let package = Package::new("probe");
+    registry.add(&package);
+    let sandbox = Sandbox::of(&registry);
+    let install = || sandbox.plugin(&["install", &package.name]).ok();
+    install();
+    let files = || std::fs::read(sandbox.active(&package.name).join("plugin.json")).unwrap();
+    let before = files();
+    sandbox.plugin(&["remove", &package.name, "--keep-image"]).ok();
+    assert!(!sandbox.active(&package.name).exists());
+    install();
+    assert_eq!((registry.downloads(&package), files()), (1, before));
+    // Of another archive, nothing is kept.
+    sandbox.plugin(&["remove", &package.name, "--keep-image"]).ok();
+    let changed = package.clone().file("more", b"x");
+    registry.forget(&package);
+    registry.add(&changed);
+    sandbox.plugin(&["refresh"]).ok();
+    install();
+    assert_eq!(registry.downloads(&package), 2);
+    assert!(sandbox.active(&package.name).join("more").exists());
+}
+
+#[test]
+fn a_kept_package_that_was_damaged_is_fetched_again() {
+    let registry = Registry::start();
+    let package = Package::new("probe");
+    registry.add(&package);
+    let sandbox = Sandbox::of(&registry);
+    sandbox.plugin(&["install", &package.name]).ok();
+    sandbox.plugin(&["remove", &package.name, "--keep-image"]).ok();
+    let versions = sandbox.home().join(".nself/versions").join(&package.name);
+    let kept = std::fs::read_dir(versions).unwrap().next().unwrap().unwrap().path();
+    std::fs::write(kept.join("plugin.json"), "{").unwrap();
+    sandbox.plugin(&["install", &package.name]).ok();
+    assert_eq!(registry.downloads(&package), 2);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::Mutex;
 
 use crate::apply::{self, Job};
@@ -15,10 +16,11 @@ use crate::health::{Probe, Verdict};
 use crate::name::PluginName;
 use crate::package::archive::Archive;
 use crate::package::recipe::Recipe;
-use crate::package::{Package, VerifyPolicy, fetch};
+use crate::package::{Package, Proof, VerifyPolicy, fetch};
 use crate::plan::{self, Activation, ImageNeed, Situation, Wanted};
 use crate::preflight::{self, Problem};
 use crate::project::Project;
+use crate::registry::Release;
 use crate::state::Receipt;
 use crate::ui::Event;
 use crate::undo;
@@ -215,6 +217,9 @@ async fn stage(shared: &Shared<'_>, target: &Target, before: &Before, transactio
     fs::create_folder(&staging)?;
     let package = match &target.source {
         Source::Release(release) => {
+            if let Some(package) = take_kept(shared, release, &staging) {
+                return Ok(package);
+            }
             cx.reporter.event(Event::Started { plugin: target.name.as_str(), what: "fetching the archive" });
             let reporter = cx.reporter.clone();
             let plugin = target.name.as_str().to_owned();
@@ -239,6 +244,22 @@ async fn stage(shared: &Shared<'_>, target: &Target, before: &Before, transactio
         }
     };
     Ok(package)
+}
+
+/// The package that an earlier removal has kept with its image, moved into staging, when it was made from the very archive
+/// that the release names. Whatever is wrong with it, the archive is there to be fetched.
+fn take_kept(shared: &Shared<'_>, release: &Release, staging: &Path) -> Option<Package> {
+    let digest = release.digest.filter(|_| !shared.dry_run)?;
+    let kept = shared.cx.state.kept_package(&release.name, &digest);
+    let root = staging.join(release.name.as_str());
+    fs::rename(&kept, &root).ok()?;
+    let source = release.archives.first().map(fetch::shown_address).unwrap_or_default();
+    let package = Package::active(&root, Some(digest), &Proof::Digest, &source);
+    let package = package.ok().filter(|package| package.manifest().version == release.version);
+    if package.is_none() {
+        fs::remove_tree(&root).ok()?;
+    }
+    package
 }
 
 /// Unpacks while other plugins go on.

@@ -1,12 +1,13 @@
 //! One strict gzip member: names what is not gzip, counts against the limits while it unpacks, and accepts nothing
 //! after the member's end. Knows nothing of tar.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 
 use flate2::bufread::GzDecoder;
+use tempfile::SpooledTempFile;
 
 use super::super::{LARGEST_PACKAGE, PackageError};
+use super::Rereadable;
 
 /// From this many unpacked bytes on, the ratio is looked at.
 const RATIO_MATTERS_FROM: u64 = 10 * 1024 * 1024;
@@ -23,19 +24,23 @@ pub(super) struct Inflated<'a> {
     bytes: Bytes<'a>,
     unpacked: u64,
     /// Where a copy is kept for the second pass, since unpacking is what takes the time.
-    copy: Option<&'a File>,
+    copy: Option<&'a mut SpooledTempFile>,
 }
 
 /// Where the bytes come from.
 enum Bytes<'a> {
     Gzip(Box<GzDecoder<BufReader<Counted<'a>>>>),
     /// The copy that the first pass has made and judged.
-    Copy(BufReader<&'a File>),
+    Copy(&'a mut SpooledTempFile),
 }
 
 impl<'a> Inflated<'a> {
     /// Starts at the beginning of the file; `archive` is what messages call it.
-    pub(super) fn new(mut file: &'a File, archive: &'a str, copy: Option<&'a File>) -> Result<Self, PackageError> {
+    pub(super) fn new(
+        file: &'a mut dyn Rereadable,
+        archive: &'a str,
+        copy: Option<&'a mut SpooledTempFile>,
+    ) -> Result<Self, PackageError> {
         let mut start = [0_u8; 512];
         let read =
             file.rewind().and_then(|()| read_start(file, &mut start)).map_err(|error| refuse(archive, &error))?;
@@ -46,10 +51,9 @@ impl<'a> Inflated<'a> {
     }
 
     /// Reads the copy that an earlier pass has made.
-    pub(super) fn again(mut copy: &'a File, archive: &'a str) -> Result<Self, PackageError> {
+    pub(super) fn again(copy: &'a mut SpooledTempFile, archive: &'a str) -> Result<Self, PackageError> {
         copy.rewind().map_err(|error| refuse(archive, &error))?;
-        let bytes = Bytes::Copy(BufReader::with_capacity(BUFFER, copy));
-        Ok(Self { archive, bytes, unpacked: 0, copy: None })
+        Ok(Self { archive, bytes: Bytes::Copy(copy), unpacked: 0, copy: None })
     }
 
     /// Fills the buffer as far as there are bytes; fewer than asked for means that the end is reached.
@@ -70,7 +74,7 @@ impl<'a> Inflated<'a> {
                 Err(error) => return Err(refuse(self.archive, &error)),
             }
         }
-        if let Some(mut copy) = self.copy {
+        if let Some(copy) = &mut self.copy {
             copy.write_all(&buffer[..filled]).map_err(|error| refuse(self.archive, &error))?;
         }
         Ok(filled)
@@ -111,7 +115,7 @@ impl<'a> Inflated<'a> {
     }
 }
 
-fn read_start(mut file: &File, start: &mut [u8]) -> io::Result<usize> {
+fn read_start(file: &mut dyn Rereadable, start: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < start.len() {
         match file.read(&mut start[filled..])? {
@@ -168,7 +172,7 @@ fn refuse(archive: &str, error: &io::Error) -> PackageError {
 
 /// Counts the packed bytes that were read.
 struct Counted<'a> {
-    file: &'a File,
+    file: &'a mut dyn Rereadable,
     count: u64,
 }
 
@@ -185,7 +189,7 @@ mod tests {
     use super::*;
 
     /// A gzip file of so many bytes that do not shrink, since they are only stored.
-    fn stored(count: usize) -> File {
+    fn stored(count: usize) -> std::fs::File {
         let file = tempfile::tempfile().unwrap();
         let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::none());
         io::Write::write_all(&mut encoder, &vec![7; count]).unwrap();
@@ -194,9 +198,9 @@ mod tests {
 
     #[test]
     fn no_more_than_the_largest_package_is_unpacked() {
-        let file = stored(100);
+        let mut file = stored(100);
         for (already, fits) in [(LARGEST_PACKAGE - 100, true), (LARGEST_PACKAGE - 99, false)] {
-            let mut inflated = Inflated::new(&file, "x", None).unwrap();
+            let mut inflated = Inflated::new(&mut file, "x", None).unwrap();
             inflated.unpacked = already;
             let Bytes::Gzip(decoder) = &mut inflated.bytes else { panic!("it is the archive that is read") };
             decoder.get_mut().get_mut().count = already;
@@ -206,9 +210,9 @@ mod tests {
 
     #[test]
     fn the_ratio_matters_only_for_large_archives() {
-        let file = stored(100);
+        let mut file = stored(100);
         for (already, fits) in [(RATIO_MATTERS_FROM - 100, true), (RATIO_MATTERS_FROM - 99, false)] {
-            let mut inflated = Inflated::new(&file, "x", None).unwrap();
+            let mut inflated = Inflated::new(&mut file, "x", None).unwrap();
             inflated.unpacked = already;
             assert_eq!(inflated.fill(&mut [0; 100]).is_ok(), fits, "{already}");
         }

@@ -4,6 +4,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::super::test_archives::{World, snapshot};
 use super::super::{Package, Proof};
+use std::fs;
+
 use super::*;
 
 fn author_folder(world: &World) -> std::path::PathBuf {

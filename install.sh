@@ -66,6 +66,8 @@ missing_build_packages() {
   printf 'int main(void) { return 0; }\n' | cc -x c - -o /dev/null 2>/dev/null || say gcc libc6-dev
   command -v curl >/dev/null || say curl
   [ -s "${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}" ] || say ca-certificates
+  # The plugin `redis` is made of Debian's own programs.
+  command -v redis-check-rdb >/dev/null || say redis-tools
 }
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -35,6 +35,8 @@ for manifest in "$plugins"/*/plugin.json; do
   package="$scratch/$name"
   mkdir -p "$package/rootfs"
   for file in plugin.json Dockerfile README.md; do install -m 644 "$source/$file" "$package/$file"; done
+  # Folders that the image owns for its user; a new volume takes its owner from them.
+  if [ -d "$source/data" ]; then cp -r "$source/data" "$package/data"; fi
   if [ -x "$source/assemble.sh" ]; then "$source/assemble.sh" "$package/rootfs"; else assemble "$name" "$package/rootfs"; fi
 done
 

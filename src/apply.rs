@@ -290,14 +290,19 @@ impl Run<'_> {
         }
     }
 
-    /// Without a port: the engine's own check if the image has one, else running for a while.
+    /// Without a port: the image's own check if it has one, else running for a while. The check is run here and now
+    /// where it can be, since the engine waits for its interval first.
     async fn engine_says_healthy(&self, container: &str, so_far: Duration) -> Result<bool, String> {
         let state = self.docker.inspect_container(container).await.map_err(|error| error.to_string())?;
-        Ok(match state.health.as_deref() {
-            Some("healthy") => true,
-            None | Some("" | "none") => state.running && so_far >= STEADY,
-            Some(_) => false,
-        })
+        match state.health.as_deref() {
+            Some("healthy") => Ok(true),
+            None | Some("" | "none") => Ok(state.running && so_far >= STEADY),
+            Some(_) if !state.running => Ok(false),
+            Some(_) => {
+                let passed = self.docker.run_check(container).await.map_err(|error| error.to_string())?;
+                Ok(passed == Some(true))
+            }
+        }
     }
 
     async fn check_still_running(&self, container: &str) -> Result<(), String> {

@@ -44,6 +44,8 @@ pub enum ValueOrigin {
     Stored,
     /// Generated now.
     Generated,
+    /// The address of a service that this program knows of, by the service's name.
+    Service(String),
     /// The manifest's default.
     Default,
 }
@@ -145,8 +147,14 @@ impl Assembled {
     }
 }
 
-/// Assembles the environment. `random` makes a secret of so many characters.
-pub fn assemble(manifest: &Manifest, variables: &Variables<'_>, random: &dyn Fn(usize) -> String) -> Assembled {
+/// Assembles the environment. `services` are the addresses of services by name, used where the user gives none;
+/// `random` makes a secret of so many characters.
+pub fn assemble(
+    manifest: &Manifest,
+    variables: &Variables<'_>,
+    services: &BTreeMap<String, String>,
+    random: &dyn Fn(usize) -> String,
+) -> Assembled {
     let plugin = manifest.name.as_str();
     let mut assembled = Assembled::default();
     for key in CORE_KEYS {
@@ -163,6 +171,7 @@ pub fn assemble(manifest: &Manifest, variables: &Variables<'_>, random: &dyn Fn(
     for variable in &manifest.variables {
         declared(variable, plugin, variables, random, &mut assembled);
     }
+    place_services(manifest, variables, services, &mut assembled);
     place_ports(manifest, &mut assembled);
     assembled.values.insert("SERVICE_NAME".into(), (plugin.to_owned(), ValueOrigin::Default));
     assembled
@@ -190,6 +199,22 @@ fn declared(
         }
         None if variable.required => assembled.missing.push(variable.clone()),
         None => {}
+    }
+}
+
+fn place_services(
+    manifest: &Manifest,
+    variables: &Variables<'_>,
+    services: &BTreeMap<String, String>,
+    assembled: &mut Assembled,
+) {
+    for need in manifest.requires.services.iter().filter(|need| !need.optional) {
+        let (Some(key), Some(address)) = (&need.variable, services.get(&need.name)) else { continue };
+        if need.variables().any(|name| variables.find(manifest.name.as_str(), name).is_some()) {
+            continue;
+        }
+        assembled.values.insert(key.clone(), (address.clone(), ValueOrigin::Service(need.name.clone())));
+        assembled.missing.retain(|variable| variable.name != *key);
     }
 }
 

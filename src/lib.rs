@@ -28,6 +28,7 @@ pub mod health;
 pub mod http;
 pub mod interrupt;
 pub mod name;
+pub mod needs;
 pub mod package;
 pub mod plan;
 pub mod preflight;

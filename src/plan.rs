@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::docker::{ContainerSpec, Mount, Observed, ObservedContainer, PublishedPort, label};
 use crate::name::{Digest, PluginName};
-use crate::package::manifest::{Manifest, Port};
+use crate::package::manifest::{Manifest, Port, Protocol};
 use crate::project::Project;
 use crate::state::{Finish, Receipt, Undo};
 
@@ -193,6 +193,12 @@ impl Wanted<'_> {
         spec
     }
 
+    /// The port on the host where health is asked: the main one, if it is published and speaks HTTP.
+    fn health_port(&self) -> Option<u16> {
+        let main = self.manifest.ports.first().filter(|port| port.protocol == Protocol::Http)?;
+        self.ports.iter().find(|(port, _)| port.name == main.name).map(|(_, host)| *host)
+    }
+
     fn published(&self) -> Vec<PublishedPort> {
         self.ports.iter().map(|(port, host)| PublishedPort { host: *host, container: port.port }).collect()
     }
@@ -264,9 +270,8 @@ pub fn install(wanted: &Wanted<'_>, situation: &Situation<'_>) -> (Plan, Vec<Und
         draft.step(Action::StopContainer { name: name.clone() }, &reason);
     }
     draft.step(Action::StartContainer { name: fresh.clone() }, "it must prove itself before anything is kept");
-    let main = wanted.ports.first();
     let path = wanted.manifest.service.health_path.clone().unwrap_or_else(|| "/health".to_owned());
-    let port = main.map(|(_, host)| *host);
+    let port = wanted.health_port();
     draft.step(Action::WaitHealthy { container: fresh.clone(), port, path }, "only a healthy plugin is kept");
     if earlier.is_some() {
         draft.step(Action::RenameContainer { from: name.clone(), to: parked.clone() }, "kept until the commit point");

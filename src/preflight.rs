@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::docker::{Docker, EngineError, PortHolder};
-use crate::name::PluginName;
+use crate::name::{PluginName, shown};
 use crate::package::manifest::{Manifest, Variable};
 
 /// Something that stands in the way, and what helps.
@@ -54,11 +54,24 @@ pub fn missing_variables(plugin: &PluginName, missing: &[Variable]) -> Vec<Probl
         let about = if variable.description.is_empty() { String::new() } else { format!(": {}", variable.description) };
         Problem {
             code: "variable.missing",
-            message: format!("`{plugin}` needs {}{}", variable.name, crate::name::shown(&about)),
+            message: format!("`{plugin}` needs {}{}", variable.name, shown(&about)),
             hint: Some(format!("set it in .env.plugins, or: nself plugin config {plugin} set {} VALUE", variable.name)),
         }
     };
     missing.iter().map(problem).collect()
+}
+
+/// The problem that a service which a plugin needs is nowhere to be had.
+pub fn service_missing(plugin: &PluginName, service: &str, variable: Option<&str>, reason: &str) -> Problem {
+    Problem {
+        code: "service.missing",
+        message: format!(
+            "`{plugin}` needs {}: the project has none, and none can be installed: {reason}",
+            shown(service)
+        ),
+        hint: variable
+            .map(|variable| format!("give the address of one: nself plugin config {plugin} set {variable} URL")),
+    }
 }
 
 /// Capabilities of Docker's own default set that give no power over the host.
@@ -163,7 +176,7 @@ fn process_on_port(port: u16) -> Option<(String, u32)> {
             .any(|file| std::fs::read_link(file.path()).is_ok_and(|link| link.as_os_str() == wanted.as_str()));
         if holds {
             let name = std::fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
-            return Some((crate::name::shown(name.trim()), id));
+            return Some((shown(name.trim()), id));
         }
     }
     None

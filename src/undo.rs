@@ -183,7 +183,7 @@ async fn observe(cx: &Context, docker: &Docker) -> Result<Observed, Error> {
 /// The earlier version must be as healthy as it was: its receipt says where to ask.
 async fn wait_restored(cx: &Context, record: &Record) -> Result<(), Error> {
     let Some(receipt) = cx.state.receipt(&record.project, &record.plugin)? else { return Ok(()) };
-    let Some(port) = receipt.ports.first().map(|port| port.host) else { return Ok(()) };
+    let Some(port) = receipt.health_port() else { return Ok(()) };
     let probe = Probe { port, path: receipt.health_path };
     let deadline = tokio::time::Instant::now() + RESTORED_DEADLINE;
     loop {

@@ -92,8 +92,8 @@ async fn join_backend(cx: &Context, project: &Project, receipt: &Receipt, name: 
 }
 
 async fn wait(cx: &Context, receipt: &Receipt) -> Result<Verdict, Error> {
-    let Some(port) = receipt.ports.first() else { return Ok(Verdict::Healthy) };
-    let probe = Probe { port: port.host, path: receipt.health_path.clone() };
+    let Some(port) = receipt.health_port() else { return Ok(Verdict::Healthy) };
+    let probe = Probe { port, path: receipt.health_path.clone() };
     let deadline = tokio::time::Instant::now() + cx.settings.ready_timeout;
     loop {
         match probe.ask().await {

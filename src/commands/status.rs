@@ -53,12 +53,15 @@ async fn look(project: &Project, observed: &Observed, receipt: Receipt) -> Plugi
     let container: Option<&ObservedContainer> =
         observed.of_plugin(&project.name, receipt.plugin.as_str()).find(|container| container.name == name);
     let container_state = container.map_or("missing", |container| container.state.as_str()).to_owned();
-    let verdict = match (container, receipt.ports.first()) {
+    let verdict = match (container, receipt.health_port()) {
         (None, _) => Verdict::Unhealthy(format!("there is no container `{name}`")),
         (Some(container), _) if !container.is_running() => {
             Verdict::Unhealthy(format!("its container is {}", container.state))
         }
-        (Some(_), Some(port)) => Probe { port: port.host, path: receipt.health_path.clone() }.ask().await,
+        (Some(_), Some(port)) => Probe { port, path: receipt.health_path.clone() }.ask().await,
+        (Some(container), None) if container.fails_its_check => {
+            Verdict::Unhealthy("the image's own health check fails".to_owned())
+        }
         (Some(_), None) => Verdict::Healthy,
     };
     PluginState { receipt, container_state, verdict }

@@ -1,6 +1,7 @@
 //! The Docker Engine API: the only module that names bollard. Owns the connection, the calls in words of this
 //! program, labels and container defaults; decides nothing about plugins.
 
+mod check;
 mod connect;
 mod containers;
 mod images;

@@ -24,6 +24,8 @@ pub struct ObservedContainer {
     pub image: String,
     /// `created`, `running`, `exited`, …
     pub state: String,
+    /// Whether the image has a health check and the engine finds that it fails.
+    pub fails_its_check: bool,
     pub plugin: String,
     pub project: String,
     pub service: String,
@@ -113,6 +115,25 @@ impl Docker {
             .map(|container| plain_name(&container)))
     }
 
+    /// The name of the running container on a network that is a service: named so by its compose project, or by itself.
+    pub async fn service_on_network(
+        &self,
+        network: &str,
+        service: &str,
+        own_name: &str,
+    ) -> Result<Option<String>, EngineError> {
+        let filters = HashMap::from([("network".to_owned(), vec![network.to_owned()])]);
+        let options = ListContainersOptionsBuilder::new().filters(&filters).build();
+        let containers = self.client.list_containers(Some(options)).await;
+        let containers = containers.map_err(self.failed(format!("list the containers on the network `{network}`")))?;
+        let is_it = |container: &ContainerSummary| {
+            let labels = container.labels.as_ref();
+            let composed = labels.and_then(|labels| labels.get("com.docker.compose.service"));
+            composed.is_some_and(|name| name == service) || plain_name(container) == own_name
+        };
+        Ok(containers.iter().find(|container| is_it(container)).map(plain_name))
+    }
+
     /// Whether a container of this name exists, and whether it carries this home's label.
     pub async fn holder_of_name(&self, name: &str, home: &str) -> Result<Option<bool>, EngineError> {
         let filters = HashMap::from([("name".to_owned(), vec![format!("^/{name}$")])]);
@@ -144,6 +165,8 @@ fn observed_container(container: ContainerSummary) -> ObservedContainer {
         name,
         image: container.image_id.unwrap_or_default(),
         state: container.state.map(|state| state.to_string()).unwrap_or_default(),
+        // The list tells health in its words for people alone: `Up 2 minutes (unhealthy)`.
+        fails_its_check: container.status.is_some_and(|status| status.contains("(unhealthy)")),
         plugin: take(label::PLUGIN),
         project: take(label::PROJECT),
         service: take(label::SERVICE),

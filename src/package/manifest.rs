@@ -14,6 +14,7 @@ mod tests;
 use semver::Version;
 
 use crate::name::PluginName;
+use crate::needs::ServiceNeed;
 
 /// The most bytes of a manifest.
 pub const LARGEST_MANIFEST: usize = 64 * 1024;
@@ -48,7 +49,7 @@ pub struct Manifest {
     pub category: String,
     pub requires: Requires,
     pub service: Service,
-    /// All ports of the main container; the first is where health is asked.
+    /// All ports of the main container; the first is the main one, where health is asked if it speaks HTTP.
     pub ports: Vec<Port>,
     pub variables: Vec<Variable>,
     pub privileges: Privileges,
@@ -82,15 +83,6 @@ pub struct Requires {
     /// Dependencies as written: plugins, or foreign packages that no registry knows.
     pub dependencies: Vec<String>,
     pub services: Vec<ServiceNeed>,
-}
-
-/// A service such as redis that a plugin uses.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServiceNeed {
-    pub name: String,
-    pub optional: bool,
-    /// The variable that takes the service's address.
-    pub variable: Option<String>,
 }
 
 /// How the main container runs.
@@ -142,6 +134,19 @@ pub struct Port {
     /// The name under which people open it (`realtime.localhost`).
     pub hostname: Option<String>,
     pub description: String,
+    pub protocol: Protocol,
+    /// Whether the plugin does without being published on the host when somebody else has the port.
+    pub optional: bool,
+}
+
+/// What is spoken on a port.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    #[default]
+    Http,
+    /// Anything else: it has no address to open, and health cannot be asked on it.
+    Tcp,
 }
 
 /// A variable that the container is given.

@@ -15,6 +15,7 @@ use super::folder::read_manifest;
 use super::manifest::Manifest;
 use super::tree::{Scope, list, write_tar};
 use crate::name::Digest;
+use crate::needs::ServiceNeed;
 
 /// "unknown" in a gzip header, so that the packing machine leaves no trace in the bytes.
 const NO_OPERATING_SYSTEM: u8 = 255;
@@ -78,7 +79,8 @@ pub fn document(entries: &[Packed], generated_at: &str) -> Value {
 
 fn describe(entry: &Packed) -> Value {
     let manifest = &entry.manifest;
-    let port = manifest.ports.first().map_or(0, |port| port.port);
+    // One that may stay unpublished is no address to count on.
+    let port = manifest.ports.first().filter(|port| !port.optional).map_or(0, |port| port.port);
     let variables: Vec<Value> = manifest
         .variables
         .iter()
@@ -112,6 +114,10 @@ fn describe(entry: &Packed) -> Value {
         "implementation": { "defaultPort": port },
         "tags": manifest.tags,
     });
+    let services: Vec<Value> = manifest.requires.services.iter().map(service_need).collect();
+    if !services.is_empty() {
+        described["requires"] = json!({ "services": services });
+    }
     if let Some(lowest) = lowest_version(manifest.requires.host.as_deref()) {
         described["min_nself_version"] = json!(lowest);
     }
@@ -119,6 +125,10 @@ fn describe(entry: &Packed) -> Value {
         described["homepage"] = json!(homepage);
     }
     described
+}
+
+fn service_need(need: &ServiceNeed) -> Value {
+    json!({ "name": need.name, "optional": need.optional, "variable": need.variable, "aliases": need.aliases })
 }
 
 /// The lower bound of a range such as `>=0.9.8, <2`, written with three numbers.

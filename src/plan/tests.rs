@@ -43,6 +43,7 @@ fn container(name: &str, state: &str) -> ObservedContainer {
         name: name.into(),
         image: "sha256:old".into(),
         state: state.into(),
+        fails_its_check: false,
         plugin: "chat".into(),
         project: "demo".into(),
         service: "chat".into(),

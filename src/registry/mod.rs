@@ -34,6 +34,7 @@ use semver::Version;
 use url::Url;
 
 use crate::name::{Digest, PluginName};
+use crate::needs::ServiceNeed;
 
 pub use catalog::{Ask, Catalog, Merged, PassedOver, Selection};
 pub use error::{Attempt, LoadFailure, RegistryError};
@@ -80,6 +81,8 @@ pub struct Release {
     pub port: Option<u16>,
     /// Every dependency as written; which of them are plugins is decided against the names the registry knows.
     pub dependencies: Vec<String>,
+    /// The services that it uses, as far as the registry says.
+    pub services: Vec<ServiceNeed>,
     pub digest: Option<Digest>,
     /// The archive's size in bytes, when told.
     pub size: Option<u64>,

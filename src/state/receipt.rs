@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::docker::PublishedPort;
 use crate::name::PluginName;
+use crate::package::manifest::Protocol;
 
 /// The receipt's format; a receipt of a later one is left alone.
 pub const RECEIPT_SCHEMA: &str = "nself.receipt/1";
@@ -43,6 +44,13 @@ pub struct Receipt {
     pub others: BTreeMap<String, serde_json::Value>,
 }
 
+impl Receipt {
+    /// The port on the host where health is asked, if the plugin has one.
+    pub fn health_port(&self) -> Option<u16> {
+        self.ports.first().filter(|port| port.protocol == Protocol::Http).map(|port| port.host)
+    }
+}
+
 /// The image that the containers run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ReceiptImage {
@@ -69,12 +77,18 @@ pub struct ReceiptPort {
     pub container: u16,
     /// The name under which people open it.
     pub hostname: Option<String>,
+    #[serde(default)]
+    pub protocol: Protocol,
 }
 
 impl ReceiptPort {
     /// The address to open.
     pub fn address(&self) -> String {
-        format!("http://{}:{}", self.hostname.as_deref().unwrap_or("127.0.0.1"), self.host)
+        let host = self.hostname.as_deref().unwrap_or("127.0.0.1");
+        match self.protocol {
+            Protocol::Http => format!("http://{host}:{}", self.host),
+            Protocol::Tcp => format!("{host}:{}", self.host),
+        }
     }
 }
 

@@ -22,6 +22,7 @@ mod realtime;
 mod registry;
 mod remove;
 mod rollback;
+mod services;
 mod status;
 mod upstream;
 mod verify;

@@ -18,6 +18,29 @@ pub(super) fn wanted_ports(manifest: &Manifest, variables: &Variables<'_>) -> Re
     ports.collect()
 }
 
+/// Leaves out ports that need not be published and that somebody else has; gives a note for each. What was left out once
+/// stays so, lest a container is made anew because a port became free.
+pub(super) fn leave_out_taken(shared: &Shared<'_>, wanted: &mut Wanted<'_>, before: &Before) -> Vec<String> {
+    let plugin = wanted.manifest.name.as_str();
+    let mut notes = Vec::new();
+    wanted.ports.retain(|(port, host)| {
+        let was_left_out = before
+            .receipt
+            .as_ref()
+            .is_some_and(|receipt| receipt.ports.iter().all(|earlier| earlier.name != port.name));
+        let mut of_plugin = before.observed.of_plugin(&shared.project.name, plugin);
+        let is_own = of_plugin.any(|container| container.ports.iter().any(|published| published.host == *host));
+        let stays = !port.optional || (!was_left_out && (is_own || preflight::is_port_free(*host)));
+        if !stays {
+            let moved =
+                port.variable.as_deref().map_or_else(String::new, |key| format!("; {key}=PORT publishes another"));
+            notes.push(format!("`{plugin}` is not published on port {host}, which is in use or was so before{moved}"));
+        }
+        stays
+    });
+    notes
+}
+
 /// The port that the registry tells, before anything is downloaded.
 pub(super) async fn check_port_early(
     shared: &Shared<'_>,

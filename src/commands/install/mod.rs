@@ -5,6 +5,7 @@ mod checks;
 mod pipeline;
 mod receipt;
 mod report;
+mod services;
 mod target;
 
 use std::collections::{BTreeMap, HashMap};
@@ -12,7 +13,7 @@ use std::sync::Mutex;
 
 use crate::cli::{InstallArguments, VerifyChoice};
 use crate::context::Context;
-use crate::environment::INTERNAL_SECRET;
+use crate::environment::{INTERNAL_SECRET, Variables};
 use crate::error::Error;
 use crate::fs;
 use crate::http::Http;
@@ -45,16 +46,22 @@ pub async fn run(cx: &Context, arguments: &InstallArguments) -> Result<InstallRe
         registry: arguments.registries.registry.as_deref(),
         force: arguments.force,
     };
-    let found = finder.find(specs).await;
+    let mut found = finder.find(specs).await;
+    let mut services = BTreeMap::new();
     if found.iter().any(|(_, target)| target.is_ok()) {
         // Without an engine nothing can be done for any of them, and nothing should be downloaded.
-        cx.docker().await?;
+        let docker = cx.docker().await?;
+        let values = Values::read(&cx.settings.config_dir, &project.name)?;
+        let variables =
+            Variables { flags: &flags, process: &cx.process_environment, project: &project, values: &values };
+        services = services::provide(&finder, docker, &variables, &mut found).await?;
     }
     let shared = Shared {
         cx,
         project: &project,
         home,
         flags,
+        services,
         policy: policy(arguments.verify),
         allow_http: arguments.registries.allow_http,
         allow_privileged: arguments.allow_privileged,

@@ -26,7 +26,7 @@ use crate::ui::Event;
 use crate::undo;
 use crate::values::Values;
 
-use super::checks::{check, check_port_early, wanted_ports};
+use super::checks::{check, check_port_early, leave_out_taken, wanted_ports};
 use super::receipt::{receipt, secrets};
 use super::report::{How, Outcome};
 use super::target::{Source, Target};
@@ -44,6 +44,8 @@ pub(super) struct Shared<'a> {
     pub(super) allow_privileged: bool,
     pub(super) force: bool,
     pub(super) dry_run: bool,
+    /// The addresses of services that plugins need, by the service's name.
+    pub(super) services: BTreeMap<String, String>,
     /// Ports that a plugin of this command has claimed.
     pub(super) claimed: Mutex<HashMap<u16, PluginName>>,
 }
@@ -107,8 +109,8 @@ async fn stage_and_apply(
     let refused = |source| Error::Package { plugin: target.name.as_str().to_owned(), source };
     let recipe = Recipe::choose(&package).map_err(refused)?;
     let variables = variables(shared, &before.values);
-    let assembled = assemble(package.manifest(), &variables, &fs::random_secret);
-    let wanted = want(shared, &package, &assembled, before, transaction)?;
+    let assembled = assemble(package.manifest(), &variables, &shared.services, &fs::random_secret);
+    let (wanted, notes) = want(shared, &package, &assembled, before, transaction)?;
     check(shared, target, &wanted, &assembled, &before.observed).await?;
     let docker = cx.docker().await?;
     let image = find_image(docker, &recipe, &package, (transaction, &shared.home)).await?;
@@ -121,7 +123,8 @@ async fn stage_and_apply(
         activate: activation.clone(),
         other_projects: other_projects(cx, &shared.project.name, &target.name)?,
     };
-    let (plan, undo) = plan::install(&wanted, &situation);
+    let (mut plan, undo) = plan::install(&wanted, &situation);
+    plan.notes.extend(notes);
     if shared.dry_run {
         return Ok(Outcome::Planned(Box::new(plan)));
     }
@@ -184,11 +187,11 @@ async fn find_current(shared: &Shared<'_>, target: &Target, before: &Before) -> 
         return Ok(None);
     };
     let variables = variables(shared, &before.values);
-    let assembled = assemble(package.manifest(), &variables, &fs::random_secret);
+    let assembled = assemble(package.manifest(), &variables, &shared.services, &fs::random_secret);
     if !assembled.generated.is_empty() || !assembled.missing.is_empty() {
         return Ok(None);
     }
-    let wanted = want(shared, &package, &assembled, before, "")?;
+    let (wanted, _) = want(shared, &package, &assembled, before, "")?;
     let name = wanted.container_name();
     let hash = wanted.config_hash();
     let container =
@@ -197,8 +200,8 @@ async fn find_current(shared: &Shared<'_>, target: &Target, before: &Before) -> 
     if !is_as_wanted {
         return Ok(None);
     }
-    let verdict = match receipt.ports.first() {
-        Some(port) => Probe { port: port.host, path: receipt.health_path.clone() }.ask().await,
+    let verdict = match receipt.health_port() {
+        Some(port) => Probe { port, path: receipt.health_path.clone() }.ask().await,
         None => Verdict::Healthy,
     };
     let newer = target.newer_than(receipt);
@@ -280,13 +283,14 @@ async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) ->
     }
 }
 
+/// What the plugin should be like, and what the user should know of it.
 fn want<'a>(
     shared: &'a Shared<'_>,
     package: &'a Package,
     assembled: &Assembled,
     before: &Before,
     transaction: &'a str,
-) -> Result<Wanted<'a>, Error> {
+) -> Result<(Wanted<'a>, Vec<String>), Error> {
     let manifest = package.manifest();
     let variables = &variables(shared, &before.values);
     let ports = wanted_ports(manifest, variables).map_err(|problem| Error::Preflight(vec![problem]))?;
@@ -302,7 +306,7 @@ fn want<'a>(
         None => None,
     };
     let backend = variables.backend_network(manifest.name.as_str());
-    Ok(Wanted {
+    let mut wanted = Wanted {
         manifest,
         project: shared.project,
         home: &shared.home,
@@ -312,7 +316,9 @@ fn want<'a>(
         ports,
         memory,
         backend_network: before.observed.network(&backend).map(|network| network.name.clone()),
-    })
+    };
+    let notes = leave_out_taken(shared, &mut wanted, before);
+    Ok((wanted, notes))
 }
 
 async fn find_image(

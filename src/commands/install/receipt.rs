@@ -67,6 +67,7 @@ pub(super) fn receipt(
                 host: *host,
                 container: port.port,
                 hostname: port.hostname.clone(),
+                protocol: port.protocol,
             })
             .collect(),
         networks: std::iter::once(spec.network.clone()).chain(wanted.backend_network.clone()).collect(),

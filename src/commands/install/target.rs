@@ -9,6 +9,7 @@ use semver::Version;
 use crate::context::Context;
 use crate::error::Error;
 use crate::name::{PluginName, PluginSpec};
+use crate::needs::ServiceNeed;
 use crate::package::Package;
 use crate::registries::BUNDLED;
 use crate::registry::{Ask, Catalog, Release};
@@ -38,6 +39,8 @@ pub(super) struct Target {
     pub(super) source: Source,
     /// Plugins that must be there first.
     pub(super) dependencies: Vec<PluginName>,
+    /// Services that it uses.
+    pub(super) services: Vec<ServiceNeed>,
     /// Why other registries did not deliver.
     pub(super) passed_over: Vec<String>,
     /// The newest version that is known, when it is not what is meant.
@@ -148,6 +151,7 @@ impl Finder<'_> {
         let manifest = Package::peek(&path).map_err(refused)?;
         let source = if path.is_dir() { Source::Folder(path) } else { Source::Archive(path) };
         Ok(Target {
+            services: manifest.requires.services,
             name: manifest.name,
             source,
             // What a local package needs is looked up by its author.
@@ -179,6 +183,7 @@ impl Finder<'_> {
         Ok(Target {
             name: name.clone(),
             dependencies: self.catalog.plugin_dependencies(&selection.release),
+            services: selection.release.services.clone(),
             passed_over: selection.passed_over.iter().map(ToString::to_string).collect(),
             source: Source::Release(Box::new(selection.release)),
             newest: None,
@@ -187,9 +192,12 @@ impl Finder<'_> {
 
     /// What is installed stays as it is, unless the program's own bundle has been built anew since. No network.
     async fn installed(&self, name: &PluginName, receipt: &Receipt) -> Target {
+        let active = Package::peek(&self.cx.state.active_package(name.as_str()));
         let mut target = Target {
             name: name.clone(),
             source: Source::Installed,
+            // Without a readable package there is nothing to repair, which the pipeline says better.
+            services: active.map(|manifest| manifest.requires.services).unwrap_or_default(),
             dependencies: receipt.dependencies.clone(),
             passed_over: Vec::new(),
             newest: None,
@@ -203,6 +211,7 @@ impl Finder<'_> {
             if release.version != receipt.version {
                 target.newest = Some(release.version);
             } else if release.digest != receipt.digest {
+                target.services.clone_from(&release.services);
                 target.source = Source::Release(Box::new(release));
             }
         }

@@ -42,6 +42,7 @@ impl Case {
             licence_need: LicenceNeed::None,
             port: None,
             dependencies: Vec::new(),
+            services: Vec::new(),
             digest: Some(digest_of(&good())),
             size: None,
             archives: archives.collect(),

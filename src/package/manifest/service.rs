@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::fields::{Fields, wrong};
-use super::{ManifestError, Port, Privileges, Service, Variable, Volume, values};
+use super::{ManifestError, Port, Privileges, Protocol, Service, Variable, Volume, values};
 use crate::name::{PluginName, shown};
 
 const KINDS: &[&str] = &["container", "compose", "cli", "library", "service"];
@@ -181,6 +181,8 @@ pub(super) fn ports(top: &Fields<'_>, name: &PluginName, variables: &[Variable])
                 variable: Some(main_variable),
                 hostname: None,
                 description: String::new(),
+                protocol: Protocol::Http,
+                optional: false,
             };
             if ports.iter().any(|other| contend(other, &port)) {
                 return Err(wrong("service.port", "is not among `ports`, but one of them has its name or variable"));
@@ -207,12 +209,19 @@ fn listed_port(entry: &Fields<'_>, name: &PluginName, main: Option<u16>) -> Resu
         None => format!("{}_{}_PORT", name.variable_prefix(), label.to_ascii_uppercase().replace('-', "_")),
     };
     let hostname = entry.text("hostname")?.map(values::hostname).transpose();
+    let protocol = match entry.text("protocol")? {
+        None | Some("http") => Protocol::Http,
+        Some("tcp") => Protocol::Tcp,
+        Some(other) => return Err(entry.wrong("protocol", format!("is `{}`; known are http, tcp", shown(other)))),
+    };
     Ok(Port {
         name: label,
         port,
         variable: Some(variable),
         hostname: hostname.map_err(|problem| entry.wrong("hostname", problem))?,
         description: entry.text("description")?.unwrap_or_default().to_owned(),
+        protocol,
+        optional: entry.flag("optional")?.unwrap_or(false),
     })
 }
 

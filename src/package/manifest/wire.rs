@@ -5,8 +5,9 @@ use semver::VersionReq;
 use serde_json::Value;
 
 use super::fields::{Fields, wrong};
-use super::{Manifest, ManifestError, Requires, ServiceNeed, service, values, variables};
+use super::{Manifest, ManifestError, Requires, service, values, variables};
 use crate::name::{PluginName, parse_version, shown};
+use crate::needs::ServiceNeed;
 
 /// The newest generation that is understood.
 const NEWEST_GENERATION: u64 = 2;
@@ -26,6 +27,11 @@ pub(super) fn manifest(document: &Value) -> Result<Manifest, ManifestError> {
     let variables = variables::variables(&top)?;
     let ports = service::ports(&top, &name, &variables)?;
     let text = |key: &str| top.text(key).map(|text| text.unwrap_or_default().to_owned());
+    let mut requires = requires(&top, generation, &name)?;
+    for need in &mut requires.services {
+        let declared = variables.iter().find(|variable| need.variable.as_ref() == Some(&variable.name));
+        need.aliases = declared.map(|variable| variable.aliases.clone()).unwrap_or_default();
+    }
     Ok(Manifest {
         description: text("description")?,
         category: text("category")?,
@@ -35,7 +41,7 @@ pub(super) fn manifest(document: &Value) -> Result<Manifest, ManifestError> {
         homepage: top.first_text(&["docs_url", "homepage"])?.map(ToOwned::to_owned),
         tags: top.texts("tags")?,
         generation: if generation == 1 { 1 } else { 2 },
-        requires: requires(&top, generation, &name)?,
+        requires,
         service: service::service(&top, generation)?,
         privileges: service::privileges(&top)?,
         hooks: hooks(&top)?,
@@ -116,7 +122,7 @@ fn service_need(value: &Value) -> Result<ServiceNeed, ManifestError> {
     const PLACE: &str = "requires.services";
     if let Value::String(name) = value {
         let name = values::volume_name(name).map_err(|problem| wrong(PLACE, problem))?;
-        return Ok(ServiceNeed { name, optional: false, variable: None });
+        return Ok(ServiceNeed { name, optional: false, variable: None, aliases: Vec::new() });
     }
     let fields = Fields::of(value, PLACE)?;
     let name = fields.text("name")?.ok_or_else(|| fields.wrong("name", "is missing"))?;
@@ -125,6 +131,7 @@ fn service_need(value: &Value) -> Result<ServiceNeed, ManifestError> {
         name: values::volume_name(name).map_err(|problem| fields.wrong("name", problem))?,
         optional: fields.flag("optional")?.unwrap_or(false),
         variable: variable.map_err(|problem| fields.wrong("variable", problem))?,
+        aliases: Vec::new(),
     })
 }
 

@@ -1,6 +1,7 @@
 //! What the tests stand on: a sandbox of their own, the engine seen from outside, packages, a registry, and a proxy
 //! that makes the engine fail at will.
 
+mod bundle;
 mod engine;
 mod oracle;
 mod packages;
@@ -8,6 +9,7 @@ mod proxy;
 mod sandbox;
 mod server;
 
+pub(crate) use bundle::{bundle, node_client, passes};
 pub(crate) use engine::Engine;
 pub(crate) use oracle::State;
 pub(crate) use packages::{Archive, Package, archive_of};

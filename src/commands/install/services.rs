@@ -1,0 +1,127 @@
+//! Services that targets need (redis, …): given by the user, run by the backend, or a plugin of kind service that is
+//! installed beforehand. Decides which; the pipeline installs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use url::Url;
+
+use super::target::{Finder, Found, Target};
+use crate::docker::Docker;
+use crate::environment::Variables;
+use crate::error::Error;
+use crate::name::{PluginName, PluginSpec};
+use crate::needs::{ServiceNeed, address_of};
+use crate::preflight::{self, Problem};
+
+/// Where a service was found.
+enum Provider {
+    /// A plugin, by name: it comes before what needs it.
+    Plugin(PluginName),
+    /// A container of the backend: its address.
+    Backend(String),
+}
+
+/// Finds a provider for every needed service whose address the user has not given. Adds plugins to what is to be
+/// installed, each before what needs it, and gives the addresses by the service's name. A target whose service nobody
+/// can give becomes an error that names the variable to set.
+pub(super) async fn provide(
+    finder: &Finder<'_>,
+    docker: &Docker,
+    variables: &Variables<'_>,
+    found: &mut Vec<Found>,
+) -> Result<BTreeMap<String, String>, Error> {
+    let wanted: BTreeSet<String> = targets(found).flat_map(|target| open_needs(target, variables)).collect();
+    let mut addresses = BTreeMap::new();
+    for service in wanted {
+        let provider = match find(finder, docker, variables, found, &service).await {
+            Ok(provider) => provider,
+            Err(reason) => {
+                refuse(found, variables, &service, &reason);
+                continue;
+            }
+        };
+        match provider {
+            Provider::Plugin(plugin) => {
+                let host = variables.project.object_name(plugin.as_str());
+                addresses.extend(address_of(&service, &host).map(|address| (service.clone(), address)));
+                for (_, target) in found.iter_mut() {
+                    if let Ok(target) = target
+                        && open_needs(target, variables).any(|need| need == service)
+                        && !target.dependencies.contains(&plugin)
+                    {
+                        target.dependencies.push(plugin.clone());
+                    }
+                }
+            }
+            Provider::Backend(address) => {
+                addresses.insert(service, address);
+            }
+        }
+    }
+    Ok(addresses)
+}
+
+fn targets(found: &[Found]) -> impl Iterator<Item = &Target> {
+    found.iter().filter_map(|(_, target)| target.as_ref().ok())
+}
+
+/// The services that a target cannot do without and that the user gives no address of.
+fn open_needs(target: &Target, variables: &Variables<'_>) -> impl Iterator<Item = String> {
+    let is_given =
+        |need: &ServiceNeed| need.variables().any(|name| variables.find(target.name.as_str(), name).is_some());
+    target.services.iter().filter(move |need| !need.optional && !is_given(need)).map(|need| need.name.clone())
+}
+
+/// A plugin that is installed or named in this command, else the backend's container, else a plugin of a registry.
+async fn find(
+    finder: &Finder<'_>,
+    docker: &Docker,
+    variables: &Variables<'_>,
+    found: &mut Vec<Found>,
+    service: &str,
+) -> Result<Provider, String> {
+    let name: PluginName = service.parse().map_err(|_| "no plugin can have that name".to_owned())?;
+    let is_named = targets(found).any(|target| target.name == name);
+    if is_named {
+        return Ok(Provider::Plugin(name));
+    }
+    let is_installed = matches!(finder.cx.state.receipt(finder.project, &name), Ok(Some(_)));
+    if !is_installed && let Some(address) = backend_address(docker, variables, service).await? {
+        return Ok(Provider::Backend(address));
+    }
+    let spec = PluginSpec::Named { registry: None, name: name.clone(), version: None };
+    for (word, target) in finder.find(vec![(service.to_owned(), spec)]).await {
+        match target {
+            Ok(target) if targets(found).all(|known| known.name != target.name) => found.push((word, Ok(target))),
+            Ok(_) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Ok(Provider::Plugin(name))
+}
+
+/// The address of the backend's own service, when a container of it is on the backend's network.
+async fn backend_address(docker: &Docker, variables: &Variables<'_>, service: &str) -> Result<Option<String>, String> {
+    let network = variables.backend_network(service);
+    let own_name = format!("{}_{service}", variables.project.name);
+    let container = docker.service_on_network(&network, service, &own_name).await.map_err(|error| error.to_string())?;
+    let Some(address) = container.and_then(|container| address_of(service, &container)) else { return Ok(None) };
+    let password = variables.find(service, &format!("{}_PASSWORD", service.to_ascii_uppercase()));
+    let Some((password, _)) = password else { return Ok(Some(address)) };
+    let mut url = Url::parse(&address).map_err(|error| error.to_string())?;
+    let _ = url.set_password(Some(&password));
+    Ok(Some(url.to_string()))
+}
+
+fn refuse(found: &mut [Found], variables: &Variables<'_>, service: &str, reason: &str) {
+    for (_, target) in found.iter_mut() {
+        let Ok(needing) = target else { continue };
+        if !open_needs(needing, variables).any(|need| need == service) {
+            continue;
+        }
+        let need = needing.services.iter().find(|need| need.name == service);
+        let variable = need.and_then(|need| need.variable.as_deref());
+        let problem: Problem = preflight::service_missing(&needing.name, service, variable, reason);
+        *target = Err(Error::Preflight(vec![problem]));
+    }
+}

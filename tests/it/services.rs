@@ -1,0 +1,128 @@
+//! Services that plugins need: the bundled redis, installed with the first plugin that needs one.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+
+use serde_json::json;
+
+use crate::support::{Engine, Package, Registry, Sandbox, free_port};
+
+/// The largest redis image, in bytes.
+const LARGEST_IMAGE: u64 = 20_000_000;
+
+/// A plugin that needs a redis and a registry that has it, beside the bundled one.
+fn world() -> (Registry, Package, Sandbox, u16) {
+    let registry = Registry::start();
+    let package = needing("redis");
+    registry.add_with(&package, |entry| {
+        entry.insert("requires".into(), requires("redis"));
+    });
+    let port = free_port();
+    let sandbox = Sandbox::of(&registry).bundled().with("REDIS_PORT", port.to_string());
+    (registry, package, sandbox, port)
+}
+
+fn requires(service: &str) -> serde_json::Value {
+    json!({ "services": [{ "name": service, "variable": "PROBE_STORE_URL", "aliases": ["STORE_URL"] }] })
+}
+
+fn needing(service: &str) -> Package {
+    Package::new("probe").edit(|manifest| {
+        manifest["requires"] = requires(service);
+        manifest["env"] = json!({ "required": [{ "name": "PROBE_STORE_URL", "aliases": ["STORE_URL"] }] });
+    })
+}
+
+fn address_given_to(sandbox: &Sandbox, package: &Package) -> Option<String> {
+    let container = sandbox.container(&package.name).unwrap();
+    let variables = container["Config"]["Env"].as_array().unwrap().clone();
+    variables.iter().find_map(|line| line.as_str()?.strip_prefix("PROBE_STORE_URL=").map(ToOwned::to_owned))
+}
+
+/// Speaks to a Redis on loopback in its inline form.
+fn redis(port: u16, command: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.write_all(format!("{command}\r\n").as_bytes()).unwrap();
+    let mut answer = [0; 256];
+    let length = stream.read(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer[..length]).trim().to_owned()
+}
+
+#[test]
+fn a_needed_redis_is_installed_first_and_its_address_is_given() {
+    let (_registry, package, sandbox, port) = world();
+    sandbox.plugin(&["install", &package.name]).ok().answers(&["redis 1.0.0 (from bundled) is installed and healthy"]);
+    let host = sandbox.container_name("redis");
+    assert_eq!(address_given_to(&sandbox, &package), Some(format!("redis://{host}:6379/0")));
+    assert_eq!(redis(port, "PING"), "+PONG");
+    sandbox.assert_bare("redis", LARGEST_IMAGE, &["redis-server", "redis-cli"]);
+    sandbox.plugin(&["status"]).ok().answers(&[&format!("127.0.0.1:{port}")]);
+
+    let ids = (sandbox.container_id("redis"), sandbox.container_id(&package.name));
+    sandbox.plugin(&["install", &package.name]).ok();
+    assert_eq!((sandbox.container_id("redis"), sandbox.container_id(&package.name)), ids, "nothing was to be done");
+    sandbox.plugin(&["remove", "redis"]).ends_with(1).says(&[&package.name]);
+}
+
+#[test]
+fn what_redis_holds_outlives_its_removal() {
+    let (_registry, _package, sandbox, port) = world();
+    sandbox.plugin(&["install", "redis"]).ok();
+    assert_eq!(redis(port, "SET kept yes"), "+OK");
+    sandbox.plugin(&["remove", "redis"]).ok();
+    sandbox.plugin(&["install", "redis"]).ok();
+    assert!(redis(port, "GET kept").ends_with("yes"));
+}
+
+#[test]
+fn a_taken_port_leaves_redis_unpublished_and_still_of_use() {
+    let (_registry, package, sandbox, port) = world();
+    let taken = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    sandbox.plugin(&["install", &package.name, "--verbose"]).ok().says(&["is not published on port"]);
+    assert!(sandbox.container("redis").unwrap()["HostConfig"]["PortBindings"].as_object().unwrap().is_empty());
+    assert!(address_given_to(&sandbox, &package).is_some());
+    // A port that became free is no reason to make a running redis anew.
+    let id = sandbox.container_id("redis");
+    drop(taken);
+    sandbox.plugin(&["install", &package.name]).ok();
+    assert_eq!(sandbox.container_id("redis"), id);
+}
+
+#[test]
+fn an_address_that_the_user_gives_is_used_whatever_its_name() {
+    for name in ["PROBE_STORE_URL", "STORE_URL"] {
+        let (_registry, package, sandbox, _) = world();
+        sandbox.plugin(&["install", &package.name, "--env", &format!("{name}=redis://own:1/2")]).ok();
+        assert_eq!(address_given_to(&sandbox, &package).as_deref(), Some("redis://own:1/2"), "{name}");
+        assert!(sandbox.container("redis").is_none());
+    }
+}
+
+#[test]
+fn the_backends_own_redis_is_used_with_its_password() {
+    let (_registry, package, sandbox, _) = world();
+    let network = format!("{}_network", sandbox.project);
+    sandbox.foreign_network(&network);
+    let image = sandbox.foreign_image(&format!("{}:1", sandbox.project), &Package::new("probe").build_context());
+    let name = format!("{}_redis", sandbox.project);
+    let body = json!({ "Image": image, "Cmd": ["/probe", "idle"], "HostConfig": { "NetworkMode": network } });
+    let id = sandbox.foreign_container(&name, &body);
+    assert_eq!(Engine::request("POST", &format!("/containers/{id}/start"), None).0, 204);
+    sandbox.write_env("REDIS_PASSWORD=a/b");
+    sandbox.plugin(&["install", &package.name]).ok();
+    assert_eq!(address_given_to(&sandbox, &package), Some(format!("redis://:a%2Fb@{name}:6379/0")));
+    assert!(sandbox.container("redis").is_none());
+}
+
+#[test]
+fn a_service_that_nobody_can_give_names_the_variable_to_set() {
+    let registry = Registry::start();
+    let package = needing("kafka");
+    registry.add_with(&package, |entry| {
+        entry.insert("requires".into(), requires("kafka"));
+    });
+    let sandbox = Sandbox::of(&registry);
+    let refused = sandbox.plugin(&["install", &package.name]).ends_with(6);
+    refused.says(&["needs kafka", &format!("nself plugin config {} set PROBE_STORE_URL URL", package.name)]);
+    assert!(sandbox.container(&package.name).is_none());
+}

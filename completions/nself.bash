@@ -43,6 +43,9 @@ _nself() {
             nself__subcmd__plugin,config)
                 cmd="nself__subcmd__plugin__subcmd__config"
                 ;;
+            nself__subcmd__plugin,env)
+                cmd="nself__subcmd__plugin__subcmd__env"
+                ;;
             nself__subcmd__plugin,health)
                 cmd="nself__subcmd__plugin__subcmd__health"
                 ;;
@@ -61,6 +64,9 @@ _nself() {
             nself__subcmd__plugin,ls)
                 cmd="nself__subcmd__plugin__subcmd__list"
                 ;;
+            nself__subcmd__plugin,open)
+                cmd="nself__subcmd__plugin__subcmd__open"
+                ;;
             nself__subcmd__plugin,pack)
                 cmd="nself__subcmd__plugin__subcmd__pack"
                 ;;
@@ -75,6 +81,9 @@ _nself() {
                 ;;
             nself__subcmd__plugin,rm)
                 cmd="nself__subcmd__plugin__subcmd__remove"
+                ;;
+            nself__subcmd__plugin,setup)
+                cmd="nself__subcmd__plugin__subcmd__setup"
                 ;;
             nself__subcmd__plugin,start)
                 cmd="nself__subcmd__plugin__subcmd__start"
@@ -175,7 +184,7 @@ _nself() {
             return 0
             ;;
         nself__subcmd__plugin)
-            opts="-q -v -h --json --quiet --verbose --color --project --project-dir --timeout --help install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack"
+            opts="-q -v -h --json --quiet --verbose --color --project --project-dir --timeout --help install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -324,6 +333,40 @@ _nself() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        nself__subcmd__plugin__subcmd__env)
+            opts="-q -v -h --format --json --quiet --verbose --color --project --project-dir --timeout --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "dotenv shell json nextjs" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --project)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --project-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         nself__subcmd__plugin__subcmd__health)
             opts="-a -q -v -h --all --json --quiet --verbose --color --project --project-dir --timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -389,12 +432,16 @@ _nself() {
             return 0
             ;;
         nself__subcmd__plugin__subcmd__install)
-            opts="-y -q -v -h --registry --offline --refresh --allow-http --dry-run --env --verify --allow-privileged --force --yes --json --quiet --verbose --color --project --project-dir --timeout --help"
+            opts="-y -q -v -h --core-only --with-auth --all --set --skip-restart --registry --offline --refresh --allow-http --dry-run --env --verify --allow-privileged --force --yes --json --quiet --verbose --color --project --project-dir --timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --registry)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -487,6 +534,36 @@ _nself() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --project)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --project-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nself__subcmd__plugin__subcmd__open)
+            opts="-q -v -h --print --json --quiet --verbose --color --project --project-dir --timeout --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -619,6 +696,48 @@ _nself() {
                 return 0
             fi
             case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --project)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --project-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nself__subcmd__plugin__subcmd__setup)
+            opts="-y -q -v -h --core-only --with-auth --all --set --registry --offline --refresh --allow-http --env --skip-restart --yes --json --quiet --verbose --color --project --project-dir --timeout --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --registry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0

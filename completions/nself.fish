@@ -42,34 +42,38 @@ complete -c nself -n "__fish_nself_needs_command" -f -a "status" -d 'Show the st
 complete -c nself -n "__fish_nself_needs_command" -f -a "start" -d 'Start stopped plugins (without a backend CLI)'
 complete -c nself -n "__fish_nself_needs_command" -f -a "stop" -d 'Stop plugins (without a backend CLI)'
 complete -c nself -n "__fish_nself_needs_command" -f -a "restart" -d 'Restart plugins (without a backend CLI)'
-complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -l color -d 'When to use colour' -r -f -a "auto\t''
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -l project -d 'The project\'s name, before what its env files say' -r
-complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
-complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
-complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -l json -d 'Print one JSON document on standard output'
-complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -s v -l verbose -d 'Say more of what is done and why'
-complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -s h -l help -d 'Print help'
-complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "install" -d 'Install plugins and prove them healthy'
-complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "add" -d 'Install plugins and prove them healthy'
-complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "remove" -d 'Remove plugins; data and settings are kept'
-complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "rm" -d 'Remove plugins; data and settings are kept'
-complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "uninstall" -d 'Remove plugins; data and settings are kept'
-complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "list" -d 'List the plugins there are, or those installed'
-complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "ls" -d 'List the plugins there are, or those installed'
-complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "info" -d 'Show all that is known of a plugin'
-complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "status" -d 'Show the state of the installed plugins: container, address, health'
-complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "health" -d 'Ask the installed plugins for their health; exit 1 if one is sick'
-complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "logs" -d 'Show a plugin\'s log'
-complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "start" -d 'Start stopped plugins'
-complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "stop" -d 'Stop plugins; they stay stopped until started'
-complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "restart" -d 'Restart plugins'
-complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "refresh" -d 'Fetch the registry documents anew'
-complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "sync-registry" -d 'Fetch the registry documents anew'
-complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "config" -d 'Show or set a plugin\'s values'
-complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "pack" -d 'Make archives and a registry document from package folders (for authors)'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -l project -d 'The project\'s name, before what its env files say' -r
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -l json -d 'Print one JSON document on standard output'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -s v -l verbose -d 'Say more of what is done and why'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -s h -l help -d 'Print help'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "install" -d 'Install plugins and prove them healthy'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "add" -d 'Install plugins and prove them healthy'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "remove" -d 'Remove plugins; data and settings are kept'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "rm" -d 'Remove plugins; data and settings are kept'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "uninstall" -d 'Remove plugins; data and settings are kept'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "list" -d 'List the plugins there are, or those installed'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "ls" -d 'List the plugins there are, or those installed'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "info" -d 'Show all that is known of a plugin'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "status" -d 'Show the state of the installed plugins: container, address, health'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "health" -d 'Ask the installed plugins for their health; exit 1 if one is sick'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "logs" -d 'Show a plugin\'s log'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "start" -d 'Start stopped plugins'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "stop" -d 'Stop plugins; they stay stopped until started'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "restart" -d 'Restart plugins'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "refresh" -d 'Fetch the registry documents anew'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "sync-registry" -d 'Fetch the registry documents anew'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "config" -d 'Show or set a plugin\'s values'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "setup" -d 'Choose plugins, give what they need, install and verify them: guided, or by flags'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "env" -d 'Print the addresses of installed plugins as variables for a frontend'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "open" -d 'Open a plugin\'s page in a browser, or print its address'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "pack" -d 'Make archives and a registry document from package folders (for authors)'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l set -d 'The plugins of a set: core, auth, integrations, or one that a registry names' -r
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l registry -d 'Ask this registry only' -r
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l env -d 'Set a variable for the plugins; goes before the environment and all files' -r
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l verify -d 'Whether an archive must have a digest: require, warn, or off (default: warn; bundled always require)' -r -f -a "require\t''
@@ -81,6 +85,10 @@ never\t''"
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l project -d 'The project\'s name, before what its env files say' -r
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l core-only -d 'The core plugins: realtime, notifications, jobs, file-processing'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l with-auth -d 'The core plugins and those of the set auth'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l all -d 'Every set: core, auth and integrations'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l skip-restart -d 'Do not restart the backend after a set was installed; print the command instead'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l offline -d 'Never touch the network'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l refresh -d 'Fetch registry documents anew, whatever the cache holds'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l allow-http -d 'Permit plain http to other machines'
@@ -92,6 +100,7 @@ complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subc
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -s v -l verbose -d 'Say more of what is done and why'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l set -d 'The plugins of a set: core, auth, integrations, or one that a registry names' -r
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l registry -d 'Ask this registry only' -r
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l env -d 'Set a variable for the plugins; goes before the environment and all files' -r
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l verify -d 'Whether an archive must have a digest: require, warn, or off (default: warn; bundled always require)' -r -f -a "require\t''
@@ -103,6 +112,10 @@ never\t''"
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l project -d 'The project\'s name, before what its env files say' -r
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l core-only -d 'The core plugins: realtime, notifications, jobs, file-processing'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l with-auth -d 'The core plugins and those of the set auth'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l all -d 'Every set: core, auth and integrations'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l skip-restart -d 'Do not restart the backend after a set was installed; print the command instead'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l offline -d 'Never touch the network'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l refresh -d 'Fetch registry documents anew, whatever the cache holds'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l allow-http -d 'Permit plain http to other machines'
@@ -319,6 +332,52 @@ complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subc
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from config" -a "get" -d 'Show one value or all; secrets only with --reveal'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from config" -a "set" -d 'Store a value; it takes effect at the next install'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from config" -a "unset" -d 'Forget a stored value'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l set -d 'The plugins of a set: core, auth, integrations, or one that a registry names' -r
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l registry -d 'Ask this registry only' -r
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l env -d 'Set a variable for the plugins; goes before the environment and all files' -r
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l project -d 'The project\'s name, before what its env files say' -r
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l core-only -d 'The core plugins: realtime, notifications, jobs, file-processing'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l with-auth -d 'The core plugins and those of the set auth'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l all -d 'Every set: core, auth and integrations'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l offline -d 'Never touch the network'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l refresh -d 'Fetch registry documents anew, whatever the cache holds'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l allow-http -d 'Permit plain http to other machines'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l skip-restart -d 'Do not restart the backend afterwards; print the command instead'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -s y -l yes -d 'Ask nothing: take what the flags and the environment say'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l json -d 'Print one JSON document on standard output'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -s v -l verbose -d 'Say more of what is done and why'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -s h -l help -d 'Print help'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from env" -l format -d 'How the variables are written' -r -f -a "dotenv\t'KEY=value'
+shell\t'export KEY=\'value\''
+json\t'One object'
+nextjs\t'As .env.local of a Next.js application, with comments'"
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from env" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from env" -l project -d 'The project\'s name, before what its env files say' -r
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from env" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from env" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from env" -l json -d 'Print one JSON document on standard output'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from env" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from env" -s v -l verbose -d 'Say more of what is done and why'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from env" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from open" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from open" -l project -d 'The project\'s name, before what its env files say' -r
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from open" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from open" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from open" -l print -d 'Print the address and open nothing'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from open" -l json -d 'Print one JSON document on standard output'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from open" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from open" -s v -l verbose -d 'Say more of what is done and why'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from open" -s h -l help -d 'Print help'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from pack" -s o -l output -d 'Where archives and registry.json are written' -r -F
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from pack" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
@@ -330,34 +389,38 @@ complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subc
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from pack" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from pack" -s v -l verbose -d 'Say more of what is done and why'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from pack" -s h -l help -d 'Print help'
-complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -l color -d 'When to use colour' -r -f -a "auto\t''
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -l project -d 'The project\'s name, before what its env files say' -r
-complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
-complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
-complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -l json -d 'Print one JSON document on standard output'
-complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -s v -l verbose -d 'Say more of what is done and why'
-complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -s h -l help -d 'Print help'
-complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "install" -d 'Install plugins and prove them healthy'
-complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "add" -d 'Install plugins and prove them healthy'
-complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "remove" -d 'Remove plugins; data and settings are kept'
-complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "rm" -d 'Remove plugins; data and settings are kept'
-complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "uninstall" -d 'Remove plugins; data and settings are kept'
-complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "list" -d 'List the plugins there are, or those installed'
-complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "ls" -d 'List the plugins there are, or those installed'
-complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "info" -d 'Show all that is known of a plugin'
-complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "status" -d 'Show the state of the installed plugins: container, address, health'
-complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "health" -d 'Ask the installed plugins for their health; exit 1 if one is sick'
-complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "logs" -d 'Show a plugin\'s log'
-complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "start" -d 'Start stopped plugins'
-complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "stop" -d 'Stop plugins; they stay stopped until started'
-complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "restart" -d 'Restart plugins'
-complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "refresh" -d 'Fetch the registry documents anew'
-complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "sync-registry" -d 'Fetch the registry documents anew'
-complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "config" -d 'Show or set a plugin\'s values'
-complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config pack" -f -a "pack" -d 'Make archives and a registry document from package folders (for authors)'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -l project -d 'The project\'s name, before what its env files say' -r
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -l json -d 'Print one JSON document on standard output'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -s v -l verbose -d 'Say more of what is done and why'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -s h -l help -d 'Print help'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "install" -d 'Install plugins and prove them healthy'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "add" -d 'Install plugins and prove them healthy'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "remove" -d 'Remove plugins; data and settings are kept'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "rm" -d 'Remove plugins; data and settings are kept'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "uninstall" -d 'Remove plugins; data and settings are kept'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "list" -d 'List the plugins there are, or those installed'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "ls" -d 'List the plugins there are, or those installed'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "info" -d 'Show all that is known of a plugin'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "status" -d 'Show the state of the installed plugins: container, address, health'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "health" -d 'Ask the installed plugins for their health; exit 1 if one is sick'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "logs" -d 'Show a plugin\'s log'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "start" -d 'Start stopped plugins'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "stop" -d 'Stop plugins; they stay stopped until started'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "restart" -d 'Restart plugins'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "refresh" -d 'Fetch the registry documents anew'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "sync-registry" -d 'Fetch the registry documents anew'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "config" -d 'Show or set a plugin\'s values'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "setup" -d 'Choose plugins, give what they need, install and verify them: guided, or by flags'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "env" -d 'Print the addresses of installed plugins as variables for a frontend'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "open" -d 'Open a plugin\'s page in a browser, or print its address'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack" -f -a "pack" -d 'Make archives and a registry document from package folders (for authors)'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l set -d 'The plugins of a set: core, auth, integrations, or one that a registry names' -r
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l registry -d 'Ask this registry only' -r
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l env -d 'Set a variable for the plugins; goes before the environment and all files' -r
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l verify -d 'Whether an archive must have a digest: require, warn, or off (default: warn; bundled always require)' -r -f -a "require\t''
@@ -369,6 +432,10 @@ never\t''"
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l project -d 'The project\'s name, before what its env files say' -r
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l core-only -d 'The core plugins: realtime, notifications, jobs, file-processing'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l with-auth -d 'The core plugins and those of the set auth'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l all -d 'Every set: core, auth and integrations'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l skip-restart -d 'Do not restart the backend after a set was installed; print the command instead'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l offline -d 'Never touch the network'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l refresh -d 'Fetch registry documents anew, whatever the cache holds'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l allow-http -d 'Permit plain http to other machines'
@@ -380,6 +447,7 @@ complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_sub
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -s v -l verbose -d 'Say more of what is done and why'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l set -d 'The plugins of a set: core, auth, integrations, or one that a registry names' -r
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l registry -d 'Ask this registry only' -r
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l env -d 'Set a variable for the plugins; goes before the environment and all files' -r
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l verify -d 'Whether an archive must have a digest: require, warn, or off (default: warn; bundled always require)' -r -f -a "require\t''
@@ -391,6 +459,10 @@ never\t''"
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l project -d 'The project\'s name, before what its env files say' -r
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l core-only -d 'The core plugins: realtime, notifications, jobs, file-processing'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l with-auth -d 'The core plugins and those of the set auth'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l all -d 'Every set: core, auth and integrations'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l skip-restart -d 'Do not restart the backend after a set was installed; print the command instead'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l offline -d 'Never touch the network'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l refresh -d 'Fetch registry documents anew, whatever the cache holds'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l allow-http -d 'Permit plain http to other machines'
@@ -607,6 +679,52 @@ complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_sub
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from config" -a "get" -d 'Show one value or all; secrets only with --reveal'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from config" -a "set" -d 'Store a value; it takes effect at the next install'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from config" -a "unset" -d 'Forget a stored value'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l set -d 'The plugins of a set: core, auth, integrations, or one that a registry names' -r
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l registry -d 'Ask this registry only' -r
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l env -d 'Set a variable for the plugins; goes before the environment and all files' -r
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l project -d 'The project\'s name, before what its env files say' -r
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l core-only -d 'The core plugins: realtime, notifications, jobs, file-processing'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l with-auth -d 'The core plugins and those of the set auth'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l all -d 'Every set: core, auth and integrations'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l offline -d 'Never touch the network'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l refresh -d 'Fetch registry documents anew, whatever the cache holds'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l allow-http -d 'Permit plain http to other machines'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l skip-restart -d 'Do not restart the backend afterwards; print the command instead'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -s y -l yes -d 'Ask nothing: take what the flags and the environment say'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l json -d 'Print one JSON document on standard output'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -s v -l verbose -d 'Say more of what is done and why'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -s h -l help -d 'Print help'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from env" -l format -d 'How the variables are written' -r -f -a "dotenv\t'KEY=value'
+shell\t'export KEY=\'value\''
+json\t'One object'
+nextjs\t'As .env.local of a Next.js application, with comments'"
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from env" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from env" -l project -d 'The project\'s name, before what its env files say' -r
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from env" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from env" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from env" -l json -d 'Print one JSON document on standard output'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from env" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from env" -s v -l verbose -d 'Say more of what is done and why'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from env" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from open" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from open" -l project -d 'The project\'s name, before what its env files say' -r
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from open" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from open" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from open" -l print -d 'Print the address and open nothing'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from open" -l json -d 'Print one JSON document on standard output'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from open" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from open" -s v -l verbose -d 'Say more of what is done and why'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from open" -s h -l help -d 'Print help'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from pack" -s o -l output -d 'Where archives and registry.json are written' -r -F
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from pack" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -49,6 +49,20 @@ pub async fn host_version() -> Version {
     let text = String::from_utf8_lossy(&output.stdout);
     let mut words = text.split(|character: char| character.is_whitespace() || character == ',');
     words.find_map(|word| crate::name::parse_version(word).ok()).unwrap_or(COMPATIBILITY)
+}
+
+/// Runs the backend CLI in a folder and gives its exit code; what it prints goes to standard error, so that our answer
+/// stays alone on standard output. It is asked nothing: there is no input.
+pub async fn run(program: &PathBuf, words: &[&str], folder: &Path) -> i32 {
+    let status = tokio::process::Command::new(program)
+        .args(words)
+        .env(HANDED_OVER, "1")
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(std::io::stderr())
+        .status()
+        .await;
+    status.ok().and_then(|status| status.code()).unwrap_or(1)
 }
 
 /// Becomes the backend CLI. Returns only when that fails.

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::sets::SetFlags;
+
 /// What `--version` says after the program's name; the words tell this program from a backend CLI.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (plugin manager)");
 
@@ -83,6 +85,12 @@ pub enum PluginCommand {
     Refresh(RegistryFlags),
     /// Show or set a plugin's values
     Config(ConfigArguments),
+    /// Choose plugins, give what they need, install and verify them: guided, or by flags
+    Setup(SetupArguments),
+    /// Print the addresses of installed plugins as variables for a frontend
+    Env(EnvArguments),
+    /// Open a plugin's page in a browser, or print its address
+    Open(OpenArguments),
     /// Make archives and a registry document from package folders (for authors)
     Pack(PackArguments),
 }
@@ -143,8 +151,13 @@ pub struct RegistryFlags {
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line are independent")]
 pub struct InstallArguments {
     /// NAME, NAME@VERSION, REGISTRY/NAME, or the path of a package folder or archive
-    #[arg(required = true, value_name = "PLUGIN")]
+    #[arg(required_unless_present_any = ["core_only", "with_auth", "all", "sets"], value_name = "PLUGIN")]
     pub plugins: Vec<String>,
+    #[command(flatten)]
+    pub sets: SetFlags,
+    /// Do not restart the backend after a set was installed; print the command instead
+    #[arg(long)]
+    pub skip_restart: bool,
     #[command(flatten)]
     pub registries: RegistryFlags,
     /// Print the plan and change nothing (the package is fetched, since the manifest is inside it)
@@ -165,6 +178,63 @@ pub struct InstallArguments {
     /// Answer every question with yes
     #[arg(long, short)]
     pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SetupArguments {
+    /// Plugins to set up besides those of the sets
+    #[arg(value_name = "PLUGIN")]
+    pub plugins: Vec<String>,
+    #[command(flatten)]
+    pub sets: SetFlags,
+    #[command(flatten)]
+    pub registries: RegistryFlags,
+    /// Set a variable for the plugins; goes before the environment and all files
+    #[arg(long = "env", value_name = "KEY=VALUE")]
+    pub env: Vec<String>,
+    /// Do not restart the backend afterwards; print the command instead
+    #[arg(long)]
+    pub skip_restart: bool,
+    /// Ask nothing: take what the flags and the environment say
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct EnvArguments {
+    /// The plugins (default: all installed ones)
+    #[arg(value_name = "NAME")]
+    pub plugins: Vec<String>,
+    /// How the variables are written
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: EnvFormat,
+}
+
+/// How variables are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum EnvFormat {
+    /// KEY=value
+    #[default]
+    Dotenv,
+    /// export KEY='value'
+    Shell,
+    /// One object
+    Json,
+    /// As .env.local of a Next.js application, with comments
+    Nextjs,
+}
+
+#[derive(Debug, Args)]
+pub struct OpenArguments {
+    /// The plugin
+    #[arg(value_name = "NAME")]
+    pub plugin: String,
+    /// Which of its addresses, by name (default: the main one)
+    #[arg(value_name = "PORT")]
+    pub port: Option<String>,
+    /// Print the address and open nothing
+    #[arg(long)]
+    pub print: bool,
 }
 
 /// What is asked of an archive's digest.

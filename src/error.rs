@@ -58,6 +58,9 @@ pub enum Error {
     File(#[from] FileError),
     #[error("interrupted; what was begun is undone")]
     Interrupted,
+    /// A set that neither this program nor a registry knows.
+    #[error("there is no plugin set `{name}`; known are {}", known.join(", "))]
+    NoSuchSet { name: String, known: Vec<String> },
 }
 
 fn preflight_text(problems: &[Problem]) -> String {
@@ -69,7 +72,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Name(_) | Self::Usage { .. } | Self::NoBackend { .. } => 2,
-            Self::NotInstalled { .. } | Self::NoSuchValue { .. } => 3,
+            Self::NotInstalled { .. } | Self::NoSuchValue { .. } | Self::NoSuchSet { .. } => 3,
             Self::Registry(error) => error.exit_class(),
             Self::Http(_) => 4,
             Self::Package { source, .. } => source.exit_class(),
@@ -109,6 +112,7 @@ impl Error {
             Self::State(_) => "state",
             Self::NotInstalled { .. } => "plugin.not_installed",
             Self::NoSuchValue { .. } => "value.not_found",
+            Self::NoSuchSet { .. } => "set.not_found",
             Self::StillNeeded { .. } => "plugin.needed",
             Self::DigestMoved { .. } => "package.digest_moved",
             Self::DependencyFailed { .. } => "dependency.failed",
@@ -122,7 +126,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Usage { hint, .. } => hint.clone(),
-            Self::Name(_) => Some("see what there is: nself plugin list".into()),
+            Self::Name(_) | Self::NoSuchSet { .. } => Some("see what there is: nself plugin list".into()),
             Self::NoBackend { .. } => Some(
                 "this program owns `nself plugin …`; install the backend CLI from https://nself.org for the rest"
                     .into(),

@@ -21,6 +21,7 @@ pub mod cli;
 pub mod commands;
 pub mod context;
 pub mod docker;
+pub mod dotenv;
 pub mod environment;
 pub mod error;
 pub mod fs;
@@ -35,6 +36,7 @@ pub mod preflight;
 pub mod project;
 pub mod registries;
 pub mod registry;
+pub mod sets;
 pub mod settings;
 pub mod state;
 pub mod ui;
@@ -157,6 +159,9 @@ fn schema_of(command: &TopCommand) -> &'static str {
             PluginCommand::Restart(_) => "nself.plugin.restart/1",
             PluginCommand::Refresh(_) => "nself.plugin.refresh/1",
             PluginCommand::Config(_) => "nself.plugin.config/1",
+            PluginCommand::Setup(_) => "nself.plugin.setup/1",
+            PluginCommand::Env(_) => "nself.plugin.env/1",
+            PluginCommand::Open(_) => "nself.plugin.open/1",
             PluginCommand::Pack(_) => "nself.plugin.pack/1",
         },
     }
@@ -182,7 +187,12 @@ fn undoes_itself(command: &TopCommand) -> bool {
         TopCommand::Plugin { command } => {
             matches!(
                 command,
-                Plugin::Install(_) | Plugin::Remove(_) | Plugin::Logs(_) | Plugin::Start(_) | Plugin::Restart(_)
+                Plugin::Install(_)
+                    | Plugin::Setup(_)
+                    | Plugin::Remove(_)
+                    | Plugin::Logs(_)
+                    | Plugin::Start(_)
+                    | Plugin::Restart(_)
             )
         }
         TopCommand::Logs(_) | TopCommand::Start(_) | TopCommand::Restart(_) => true,
@@ -215,6 +225,9 @@ async fn plugin_command(cx: &Context, command: PluginCommand) -> Result<Box<dyn 
         PluginCommand::Restart(arguments) => boxed(commands::power::run(cx, &arguments, Power::Restart).await),
         PluginCommand::Refresh(flags) => boxed(commands::refresh::run(cx, &flags).await),
         PluginCommand::Config(arguments) => boxed(commands::config::run(cx, &arguments).await),
+        PluginCommand::Setup(arguments) => boxed(commands::setup::run(cx, arguments).await),
+        PluginCommand::Env(arguments) => boxed(commands::env::run(cx, &arguments)),
+        PluginCommand::Open(arguments) => boxed(commands::open::run(cx, &arguments)),
         PluginCommand::Pack(arguments) => boxed(commands::pack::run(cx, &arguments)),
     }
 }

@@ -16,6 +16,7 @@ missing_packages() {
   missing_engine_packages
   # Real client libraries talk to the plugins' servers.
   node_is_enough || say nodejs npm
+  command -v git >/dev/null || say git
 }
 
 # The lock file's digest beside the modules tells whether they are still what it asks for.

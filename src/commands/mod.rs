@@ -1,14 +1,17 @@
 //! One file a verb: each builds the stages' inputs, calls them, and gives a report. No printing here.
 
 pub mod config;
+pub mod env;
 pub mod info;
 pub mod install;
 pub mod list;
 pub mod logs;
+pub mod open;
 pub mod pack;
 pub mod power;
 pub mod refresh;
 pub mod remove;
+pub mod setup;
 pub mod status;
 
 use crate::context::Context;

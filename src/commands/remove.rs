@@ -26,7 +26,7 @@ pub async fn run(cx: &Context, arguments: &RemoveArguments) -> Result<RemoveRepo
     let names: Vec<PluginName> = arguments.plugins.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
     let project = cx.project(Strictness::Lenient)?;
     if arguments.delete_data && !arguments.dry_run && !arguments.yes {
-        confirm_data(cx, &project, &names)?;
+        confirm_data(cx, &project, &names).await?;
     }
     undo::recover(cx).await?;
     let mut results = Vec::new();
@@ -87,7 +87,7 @@ async fn remove_one(
 }
 
 /// Data is deleted only when somebody said so twice: with the flag, and at the question or with `--yes`.
-fn confirm_data(cx: &Context, project: &Project, names: &[PluginName]) -> Result<(), Error> {
+async fn confirm_data(cx: &Context, project: &Project, names: &[PluginName]) -> Result<(), Error> {
     let mut volumes = Vec::new();
     for name in names {
         volumes.extend(cx.state.receipt(&project.name, name)?.map(|receipt| receipt.volumes).unwrap_or_default());
@@ -97,10 +97,8 @@ fn confirm_data(cx: &Context, project: &Project, names: &[PluginName]) -> Result
         volumes => format!("the stored values and the volumes {}", volumes.join(", ")),
     };
     let words = names.iter().map(PluginName::as_str).collect::<Vec<_>>().join(" ");
-    cx.output.confirm(
-        &format!("Delete {what} of {words} for good?"),
-        &format!("nself plugin remove {words} --delete-data --yes"),
-    )
+    let question = format!("Delete {what} of {words} for good?");
+    cx.output.confirm(&cx.interrupt, &question, &format!("nself plugin remove {words} --delete-data --yes")).await
 }
 
 fn is_elsewhere(cx: &Context, project: &Project, name: &PluginName) -> Result<bool, Error> {

@@ -1,5 +1,6 @@
 //! Everything that is printed: answers to standard output, the rest to standard error. The only place that prints.
 
+mod ask;
 mod progress;
 mod style;
 pub mod table;
@@ -8,6 +9,7 @@ use std::io::{self, IsTerminal, Write};
 
 use serde_json::{Map, Value, json};
 
+pub use ask::Choice;
 pub use progress::{Event, Reporter};
 pub use style::Style;
 
@@ -125,20 +127,6 @@ impl Output {
     pub fn print_error(&self, error: &Error) {
         let mut stderr = io::stderr().lock();
         let _ = writeln!(stderr, "{}", error_text(error, self.error_style));
-    }
-
-    /// Asks a question that yes or no answers. Without a terminal nothing is asked: the error names the command that
-    /// says yes.
-    pub fn confirm(&self, question: &str, command: &str) -> Result<(), Error> {
-        let refused = |message: String| Error::Usage { message, hint: Some(format!("say yes with: {command}")) };
-        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-            return Err(refused(format!("nobody can be asked: {question}")));
-        }
-        match dialoguer::Confirm::new().with_prompt(question).default(false).interact() {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(refused("nothing was changed: the answer was no".into())),
-            Err(error) => Err(refused(format!("nothing was changed: {error}"))),
-        }
     }
 
     /// Prints a line to standard error, for what is no error and no progress.

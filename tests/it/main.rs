@@ -23,6 +23,8 @@ mod registry;
 mod remove;
 mod rollback;
 mod services;
+mod sets;
+mod setup;
 mod status;
 mod upstream;
 mod verify;

@@ -2,14 +2,20 @@
 //! the same time. One bad plugin does not stop the others.
 
 mod checks;
+mod next;
 mod pipeline;
 mod receipt;
 mod report;
+mod restart;
 mod services;
+mod sets;
+mod stage;
 mod target;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
+
+use tokio::sync::watch;
 
 use crate::cli::{InstallArguments, VerifyChoice};
 use crate::context::Context;
@@ -17,8 +23,9 @@ use crate::environment::{INTERNAL_SECRET, Variables};
 use crate::error::Error;
 use crate::fs;
 use crate::http::Http;
-use crate::name::{NameError, PluginName, PluginSpec};
+use crate::name::{NameError, PluginSpec};
 use crate::package::VerifyPolicy;
+use crate::package::manifest::{Manifest, Variable};
 use crate::project::{Strictness, is_variable_name};
 use crate::registries;
 use crate::ui::Event;
@@ -26,19 +33,85 @@ use crate::undo;
 use crate::values::{Values, WHOLE_PROJECT};
 
 pub use report::{How, InstallReport, Outcome};
+pub use restart::{Restart, restart_backend};
 
 use pipeline::Shared;
-use target::{Finder, Found, Target, levels};
+use target::{Finder, Found, Target, cycle};
 
-/// Installs all that is named.
+/// Installs all that is named, and the plugins of the sets.
 pub async fn run(cx: &Context, arguments: &InstallArguments) -> Result<InstallReport, Error> {
-    let specs = parse_specs(&arguments.plugins)?;
+    let mut report = with_targets(cx, arguments, async |shared, found| {
+        if !arguments.dry_run {
+            ensure_internal_secret(cx, &shared.project.name).await?;
+        }
+        let results = install_all(shared, found).await;
+        if results.iter().all(|(_, outcome)| matches!(outcome, Outcome::Failed(_))) && !arguments.dry_run {
+            undo::forget_unused_secret(cx, &shared.project.name).await?;
+        }
+        Ok(InstallReport {
+            project: shared.project.name.clone(),
+            results,
+            restart: None,
+            is_set: !arguments.sets.is_empty(),
+        })
+    })
+    .await?;
+    if !arguments.sets.is_empty() && report.has_changed() {
+        report.restart = restart_backend(cx, arguments.skip_restart).await?;
+    }
+    Ok(report)
+}
+
+/// What is known of a plugin before it is installed.
+#[derive(Debug)]
+pub struct Surveyed {
+    pub manifest: Manifest,
+    /// The registry that would deliver it, or `local`.
+    pub registry: String,
+    pub is_installed: bool,
+    /// Required variables that nobody has set.
+    pub missing: Vec<Variable>,
+}
+
+/// All that `run` would install, dependencies included, by name; changes nothing.
+pub async fn survey(
+    cx: &Context,
+    arguments: &InstallArguments,
+) -> Result<Vec<(String, Result<Surveyed, Error>)>, Error> {
+    with_targets(cx, arguments, async |shared, found| {
+        let mut surveyed = Vec::new();
+        for (name, target) in found {
+            let known = match target {
+                Ok(target) => stage::survey(shared, &target).await,
+                Err(error) => Err(error),
+            };
+            surveyed.push((name, known));
+        }
+        Ok(surveyed)
+    })
+    .await
+}
+
+/// Finds the targets of a command line, what they need included, and does something with them.
+async fn with_targets<T>(
+    cx: &Context,
+    arguments: &InstallArguments,
+    work: impl AsyncFnOnce(&Shared<'_>, Vec<Found>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let mut specs = parse_specs(&arguments.plugins)?;
     let flags = parse_variables(&arguments.env)?;
     let project = cx.project(Strictness::Strict)?;
     let home = cx.state.home_id()?;
     undo::recover(cx).await?;
     let http = Http::new(arguments.registries.allow_http)?;
     let catalog = registries::catalog(cx, &arguments.registries, &http)?;
+    for name in arguments.sets.names() {
+        let plugins = sets::plugins(&catalog, &name).await?;
+        specs.extend(plugins.into_iter().map(|name| {
+            let spec = PluginSpec::Named { registry: None, name: name.clone(), version: None };
+            (name.as_str().to_owned(), spec)
+        }));
+    }
     let finder = Finder {
         cx,
         catalog: &catalog,
@@ -69,14 +142,7 @@ pub async fn run(cx: &Context, arguments: &InstallArguments) -> Result<InstallRe
         dry_run: arguments.dry_run,
         claimed: Mutex::new(HashMap::new()),
     };
-    if !arguments.dry_run {
-        ensure_internal_secret(cx, &project.name).await?;
-    }
-    let results = install_all(&shared, found).await?;
-    if results.iter().all(|(_, outcome)| matches!(outcome, Outcome::Failed(_))) && !arguments.dry_run {
-        undo::forget_unused_secret(cx, &project.name).await?;
-    }
-    Ok(InstallReport { project: project.name, results })
+    work(&shared, found).await
 }
 
 fn parse_specs(words: &[String]) -> Result<Vec<(String, PluginSpec)>, Error> {
@@ -121,47 +187,53 @@ async fn ensure_internal_secret(cx: &Context, project: &str) -> Result<(), Error
     Ok(())
 }
 
-/// Level by level; the order of the results is that of the command line, with what was needed after it.
-async fn install_all(shared: &Shared<'_>, found: Vec<Found>) -> Result<Vec<(String, Outcome)>, Error> {
-    let order: Vec<String> = found.iter().map(|(name, _)| name.clone()).collect();
-    let mut outcomes: BTreeMap<String, Outcome> = BTreeMap::new();
-    let mut targets: BTreeMap<PluginName, Target> = BTreeMap::new();
-    for (name, target) in found {
-        match target {
-            Ok(target) => {
-                targets.insert(target.name.clone(), target);
-            }
-            Err(error) => {
-                outcomes.insert(name, Outcome::Failed(Box::new(error)));
-            }
-        }
-    }
-    let dependencies = targets.iter().map(|(name, target)| (name.clone(), target.dependencies.clone())).collect();
-    let levels = levels(&dependencies).map_err(Error::DependencyCycle)?;
-    for level in levels {
-        let work = level.iter().filter_map(|name| targets.get(name)).map(|target| {
-            let failed = failed_dependencies(target, &outcomes);
-            async move {
-                let result = if failed.is_empty() {
-                    Box::pin(pipeline::install(shared, target)).await
-                } else {
-                    Err(Error::DependencyFailed { name: target.name.clone(), missing: failed })
-                };
-                (target.name.as_str().to_owned(), result)
-            }
-        });
-        for (name, result) in futures_util::future::join_all(work).await {
+/// Each as soon as what it needs is there. The order of the results is that of the command line, with what was needed
+/// after it.
+async fn install_all(shared: &Shared<'_>, found: Vec<Found>) -> Vec<(String, Outcome)> {
+    let cycle = cycle(&found);
+    // Tells those that wait whether a plugin is there; an entry that was never told counts as not yet.
+    let ends: BTreeMap<String, watch::Sender<Option<bool>>> =
+        found.iter().map(|(name, _)| (name.clone(), watch::Sender::new(None))).collect();
+    let work = found.into_iter().map(|(name, target)| {
+        let (cycle, ends) = (&cycle, &ends);
+        async move {
+            let result = match target {
+                Ok(target) if cycle.contains(&target.name) => {
+                    Err(Error::DependencyCycle(cycle.iter().map(ToString::to_string).collect()))
+                }
+                Ok(target) => install_after_needed(shared, &target, ends).await,
+                Err(error) => Err(error),
+            };
             let outcome = result.unwrap_or_else(|error| Outcome::Failed(Box::new(error)));
             tell(shared, &name, &outcome);
-            outcomes.insert(name, outcome);
+            if let Some(end) = ends.get(&name) {
+                end.send_replace(Some(!matches!(outcome, Outcome::Failed(_))));
+            }
+            (name, outcome)
         }
-    }
-    Ok(order.into_iter().filter_map(|name| outcomes.remove(&name).map(|outcome| (name, outcome))).collect())
+    });
+    futures_util::future::join_all(work).await
 }
 
-fn failed_dependencies(target: &Target, outcomes: &BTreeMap<String, Outcome>) -> Vec<String> {
-    let has_failed = |name: &&PluginName| matches!(outcomes.get(name.as_str()), Some(Outcome::Failed(_)));
-    target.dependencies.iter().filter(has_failed).map(|name| format!("`{name}`, which was not installed")).collect()
+async fn install_after_needed(
+    shared: &Shared<'_>,
+    target: &Target,
+    ends: &BTreeMap<String, watch::Sender<Option<bool>>>,
+) -> Result<Outcome, Error> {
+    let mut missing = Vec::new();
+    for needed in &target.dependencies {
+        let Some(end) = ends.get(needed.as_str()) else { continue };
+        let mut end = end.subscribe();
+        let is_there = end.wait_for(Option::is_some).await.is_ok_and(|told| *told == Some(true));
+        if !is_there {
+            missing.push(format!("`{needed}`, which was not installed"));
+        }
+    }
+    if missing.is_empty() {
+        Box::pin(pipeline::install(shared, target)).await
+    } else {
+        Err(Error::DependencyFailed { name: target.name.clone(), missing })
+    }
 }
 
 fn tell(shared: &Shared<'_>, name: &str, outcome: &Outcome) {

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::Mutex;
 
 use crate::apply::{self, Job};
@@ -14,13 +13,12 @@ use crate::error::Error;
 use crate::fs;
 use crate::health::{Probe, Verdict};
 use crate::name::PluginName;
-use crate::package::archive::Archive;
+use crate::package::manifest::Manifest;
 use crate::package::recipe::Recipe;
-use crate::package::{Package, Proof, VerifyPolicy, fetch};
+use crate::package::{Package, VerifyPolicy};
 use crate::plan::{self, Activation, ImageNeed, Situation, Wanted};
 use crate::preflight::{self, Problem};
 use crate::project::Project;
-use crate::registry::Release;
 use crate::state::Receipt;
 use crate::ui::Event;
 use crate::undo;
@@ -29,7 +27,8 @@ use crate::values::Values;
 use super::checks::{check, check_port_early, leave_out_taken, wanted_ports};
 use super::receipt::{receipt, secrets};
 use super::report::{How, Outcome};
-use super::target::{Source, Target};
+use super::stage::stage;
+use super::target::Target;
 
 /// What all plugins of one command share.
 #[derive(Debug)]
@@ -160,7 +159,15 @@ async fn stage_and_apply(
         verdict: proven.verdict.unwrap_or(Verdict::Healthy),
         generated: situation.generated.clone(),
         passed_over: target.passed_over.clone(),
+        unset: unset(package.manifest(), &assembled),
     })
+}
+
+/// Optional variables without a value: what they switch on is off.
+fn unset(manifest: &Manifest, assembled: &Assembled) -> Vec<String> {
+    let has_value = |name: &str| assembled.values.get(name).is_some_and(|(value, _)| !value.is_empty());
+    let without = manifest.variables.iter().filter(|variable| !has_value(&variable.name));
+    without.map(|variable| variable.name.clone()).collect()
 }
 
 /// What an image is recognised by, besides the labels of its transaction.
@@ -206,81 +213,6 @@ async fn find_current(shared: &Shared<'_>, target: &Target, before: &Before) -> 
     };
     let newer = target.newer_than(receipt);
     Ok(verdict.is_usable().then(|| Outcome::Current { receipt: Box::new(receipt.clone()), verdict, newer }))
-}
-
-/// Brings the package into staging: downloaded and unpacked, copied, or the active one as it is.
-async fn stage(shared: &Shared<'_>, target: &Target, before: &Before, transaction: &str) -> Result<Package, Error> {
-    let cx = shared.cx;
-    let refused = |source| Error::Package { plugin: target.name.as_str().to_owned(), source };
-    let staging = cx.state.staging(transaction);
-    if let (Source::Installed, Some(receipt)) = (&target.source, &before.receipt) {
-        let active = cx.state.active_package(target.name.as_str());
-        return Package::active(&active, receipt.digest, &receipt.proof, &receipt.source).map_err(refused);
-    }
-    fs::create_folder(&staging)?;
-    let package = match &target.source {
-        Source::Release(release) => {
-            if let Some(package) = take_kept(shared, release, &staging) {
-                return Ok(package);
-            }
-            cx.reporter.event(Event::Started { plugin: target.name.as_str(), what: "fetching the archive" });
-            let reporter = cx.reporter.clone();
-            let plugin = target.name.as_str().to_owned();
-            let mut progress = move |done, total| reporter.event(Event::Bytes { plugin: &plugin, done, total });
-            let http = crate::http::Http::new(shared.allow_http)?;
-            let archive = tokio::select! {
-                archive = fetch::fetch(release, &staging, &http, shared.policy, &mut progress) => archive.map_err(refused)?,
-                () = cx.interrupt.wanted() => return Err(Error::Interrupted),
-            };
-            unpack(archive, staging, target.name.clone(), Some(release.version.clone())).await.map_err(refused)?
-        }
-        Source::Folder(folder) => {
-            let folder = folder.clone();
-            beside(move || Package::from_folder(&folder, &staging)).await.map_err(refused)?
-        }
-        Source::Archive(path) => {
-            let archive = Archive::open_local(path).map_err(refused)?;
-            unpack(archive, staging, target.name.clone(), None).await.map_err(refused)?
-        }
-        Source::Installed => {
-            return Err(Error::NotInstalled { name: target.name.clone(), project: shared.project.name.clone() });
-        }
-    };
-    Ok(package)
-}
-
-/// The package that an earlier removal has kept with its image, moved into staging, when it was made from the very archive
-/// that the release names. Whatever is wrong with it, the archive is there to be fetched.
-fn take_kept(shared: &Shared<'_>, release: &Release, staging: &Path) -> Option<Package> {
-    let digest = release.digest.filter(|_| !shared.dry_run)?;
-    let kept = shared.cx.state.kept_package(&release.name, &digest);
-    let root = staging.join(release.name.as_str());
-    fs::rename(&kept, &root).ok()?;
-    let source = release.archives.first().map(fetch::shown_address).unwrap_or_default();
-    let package = Package::active(&root, Some(digest), &Proof::Digest, &source);
-    let package = package.ok().filter(|package| package.manifest().version == release.version);
-    if package.is_none() {
-        fs::remove_tree(&root).ok()?;
-    }
-    package
-}
-
-/// Unpacks while other plugins go on.
-async fn unpack(
-    archive: Archive,
-    staging: std::path::PathBuf,
-    name: PluginName,
-    version: Option<semver::Version>,
-) -> Result<Package, crate::package::PackageError> {
-    beside(move || archive.unpack(&staging, Some(&name), version.as_ref())).await
-}
-
-/// Runs what blocks beside the runtime.
-async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-    }
 }
 
 /// What the plugin should be like, and what the user should know of it.

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::next;
+use super::restart::Restart;
 use crate::error::Error;
 use crate::health::Verdict;
 use crate::plan::Plan;
@@ -13,8 +15,15 @@ use crate::ui::{Report, Style, error_json};
 pub enum Outcome {
     /// It was installed and healthy already.
     Current { receipt: Box<Receipt>, verdict: Verdict, newer: Option<String> },
-    /// It was installed, updated or repaired.
-    Installed { receipt: Box<Receipt>, verdict: Verdict, how: How, generated: Vec<String>, passed_over: Vec<String> },
+    /// It was installed, updated or repaired. `unset` are optional variables that have no value.
+    Installed {
+        receipt: Box<Receipt>,
+        verdict: Verdict,
+        how: How,
+        generated: Vec<String>,
+        passed_over: Vec<String>,
+        unset: Vec<String>,
+    },
     /// `--dry-run`: this would be done.
     Planned(Box<Plan>),
     /// It was left as it was.
@@ -44,9 +53,28 @@ impl How {
 pub struct InstallReport {
     pub project: String,
     pub results: Vec<(String, Outcome)>,
+    /// What came of restarting the backend, where there is one and a set was installed.
+    pub restart: Option<Restart>,
+    /// Whether a set was asked for: then it is said what to do next.
+    pub is_set: bool,
+}
+
+impl Outcome {
+    /// The receipt of a plugin that is there.
+    pub fn receipt(&self) -> Option<&Receipt> {
+        match self {
+            Self::Current { receipt, .. } | Self::Installed { receipt, .. } => Some(receipt),
+            Self::Planned(_) | Self::Failed(_) => None,
+        }
+    }
 }
 
 impl InstallReport {
+    /// Whether any plugin was installed, replaced or repaired.
+    pub fn has_changed(&self) -> bool {
+        self.results.iter().any(|(_, outcome)| matches!(outcome, Outcome::Installed { .. }))
+    }
+
     fn failures(&self) -> impl Iterator<Item = &Error> {
         self.results.iter().filter_map(|(_, outcome)| match outcome {
             Outcome::Failed(error) => Some(error.as_ref()),
@@ -72,6 +100,7 @@ impl Report for InstallReport {
     fn exit_code(&self) -> u8 {
         let codes: Vec<u8> = self.failures().map(Error::exit_code).collect();
         match codes.as_slice() {
+            [] if matches!(self.restart, Some(Restart::Failed(_))) => 10,
             [] => 0,
             codes if codes.contains(&8) => 8,
             codes if codes.contains(&130) => 130,
@@ -96,6 +125,12 @@ impl Report for InstallReport {
         let mut fields = Map::new();
         fields.insert("project".into(), self.project.as_str().into());
         fields.insert("results".into(), results.collect());
+        if self.is_set {
+            fields.insert("next".into(), json!(next::steps(&self.results)));
+        }
+        if let Some(restart) = self.restart {
+            fields.insert("restart".into(), restart.json());
+        }
         if let Some(error) = self.failures().next() {
             fields.insert("error".into(), error_json(error));
         }
@@ -111,6 +146,10 @@ impl Report for InstallReport {
         for (name, outcome) in &self.results {
             outcome_text(name, outcome, style, &mut lines);
         }
+        lines.extend(self.restart.map(Restart::text));
+        if self.is_set && self.has_changed() {
+            lines.extend(next::steps(&self.results).into_iter().map(|step| format!("next: {step}")));
+        }
         lines.join("\n")
     }
 }
@@ -122,11 +161,12 @@ fn outcome_json(outcome: &Outcome) -> Map<String, Value> {
             value["newer"] = json!(newer);
             value
         }
-        Outcome::Installed { receipt, verdict, how, generated, passed_over } => {
+        Outcome::Installed { receipt, verdict, how, generated, passed_over, unset } => {
             let mut value = installed_json(receipt, verdict, how.word());
             value["healthy_after_ms"] = json!(receipt.healthy_after_milliseconds);
             value["generated"] = json!(generated);
             value["passed_over"] = json!(passed_over);
+            value["unset"] = json!(unset);
             value
         }
         Outcome::Planned(plan) => json!({ "result": "planned", "version": plan.version, "plan": plan }),

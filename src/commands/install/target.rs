@@ -219,49 +219,43 @@ impl Finder<'_> {
     }
 }
 
-/// Puts targets into levels: everything in a level needs only what is in earlier ones.
-pub(super) fn levels(
-    dependencies: &BTreeMap<PluginName, Vec<PluginName>>,
-) -> Result<Vec<Vec<PluginName>>, Vec<String>> {
-    let mut done: BTreeSet<&PluginName> = BTreeSet::new();
-    let mut levels = Vec::new();
-    while done.len() < dependencies.len() {
-        let is_ready =
-            |needs: &[PluginName]| needs.iter().all(|name| done.contains(name) || !dependencies.contains_key(name));
-        let ready: Vec<&PluginName> = dependencies
-            .iter()
-            .filter(|(name, needs)| !done.contains(name) && is_ready(needs))
-            .map(|(name, _)| name)
-            .collect();
+/// The plugins that can never be installed since they need one another in a circle, or need one that does.
+pub(super) fn cycle(found: &[Found]) -> BTreeSet<PluginName> {
+    let targets = found.iter().filter_map(|(_, target)| target.as_ref().ok());
+    unordered(&targets.map(|target| (&target.name, target.dependencies.as_slice())).collect())
+}
+
+fn unordered(dependencies: &BTreeMap<&PluginName, &[PluginName]>) -> BTreeSet<PluginName> {
+    let mut waiting: BTreeSet<&PluginName> = dependencies.keys().copied().collect();
+    loop {
+        let is_ready = |name: &PluginName| dependencies[name].iter().all(|needed| !waiting.contains(needed));
+        let ready: Vec<&PluginName> = waiting.iter().copied().filter(|name| is_ready(name)).collect();
         if ready.is_empty() {
-            let circle = dependencies.keys().filter(|name| !done.contains(name));
-            return Err(circle.map(|name| name.as_str().to_owned()).collect());
+            return waiting.into_iter().cloned().collect();
         }
-        levels.push(ready.iter().map(|name| (*name).clone()).collect());
-        done.extend(ready);
+        waiting.retain(|name| !ready.contains(name));
     }
-    Ok(levels)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn graph(edges: &[(&str, &[&str])]) -> BTreeMap<PluginName, Vec<PluginName>> {
+    fn unordered_of(edges: &[(&str, &[&str])]) -> Vec<String> {
         let name = |word: &str| word.parse::<PluginName>().unwrap();
-        edges.iter().map(|(from, to)| (name(from), to.iter().map(|word| name(word)).collect())).collect()
+        let graph: Vec<(PluginName, Vec<PluginName>)> =
+            edges.iter().map(|(from, to)| (name(from), to.iter().map(|word| name(word)).collect())).collect();
+        let graph = graph.iter().map(|(name, needs)| (name, needs.as_slice())).collect();
+        unordered(&graph).iter().map(ToString::to_string).collect()
     }
 
     #[test]
-    fn dependencies_come_first_and_independent_plugins_together() {
-        let levels = levels(&graph(&[("jobs", &["redis"]), ("redis", &[]), ("realtime", &["absent"])])).unwrap();
-        let words: Vec<Vec<&str>> = levels.iter().map(|level| level.iter().map(PluginName::as_str).collect()).collect();
-        assert_eq!(words, [vec!["realtime", "redis"], vec!["jobs"]]);
+    fn what_is_absent_stands_in_nobodys_way() {
+        assert!(unordered_of(&[("jobs", &["redis"]), ("redis", &[]), ("realtime", &["absent"])]).is_empty());
     }
 
     #[test]
-    fn a_circle_is_named() {
-        let circle = levels(&graph(&[("a", &["b"]), ("b", &["a"]), ("c", &[])])).unwrap_err();
-        assert_eq!(circle, ["a", "b"]);
+    fn a_circle_is_found_with_what_needs_it() {
+        assert_eq!(unordered_of(&[("a", &["b"]), ("b", &["a"]), ("c", &[]), ("d", &["a"])]), ["a", "b", "d"]);
     }
 }

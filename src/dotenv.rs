@@ -1,0 +1,197 @@
+//! The project's `.env.plugins`: made from manifests or an example, added to, never overwritten. Owns the text; reads and
+//! writes no file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use crate::package::manifest::{Manifest, Variable};
+use crate::project::parse_env;
+
+/// Above what is added to a file that was there.
+const ADDED: &str = "# added by nself plugin setup";
+
+/// What a new or completed file holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completed {
+    pub text: String,
+    /// The keys that were not there before.
+    pub added: Vec<String>,
+    /// The keys that were there without a value and have one now.
+    pub filled: Vec<String>,
+}
+
+/// Adds to a file (or an example of one, or nothing) every variable of the manifests that it lacks, with its default and a
+/// comment, required ones first. `answers` go in place of defaults, and into lines that are there with nothing after the
+/// `=`; any other line stays byte for byte as it is.
+pub fn complete(existing: Option<&str>, manifests: &[&Manifest], answers: &BTreeMap<String, String>) -> Completed {
+    let known: BTreeSet<String> =
+        existing.and_then(|text| parse_env(text).ok()).unwrap_or_default().into_keys().collect();
+    let (mut text, filled) = fill(existing.unwrap_or_default(), answers);
+    let mut added: Vec<String> = Vec::new();
+    for manifest in manifests {
+        let mut section = String::new();
+        for (name, value, comment) in lines(manifest, answers) {
+            if known.contains(&name) || added.contains(&name) {
+                continue;
+            }
+            let _ = writeln!(section, "{comment}{name}={value}");
+            added.push(name);
+        }
+        if section.is_empty() {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(if text.ends_with('\n') { "\n" } else { "\n\n" });
+        }
+        if existing.is_some() && !text.contains(ADDED) {
+            let _ = write!(text, "{ADDED}\n\n");
+        }
+        let _ = write!(text, "# {}: {}\n{section}", manifest.name, one_line(&manifest.description));
+    }
+    Completed { text, added, filled }
+}
+
+/// A plugin's lines: name, value, and the comment before it; required variables, ports, then the rest.
+fn lines(manifest: &Manifest, answers: &BTreeMap<String, String>) -> Vec<(String, String, String)> {
+    // A service's address stays empty, whatever its default: one that is given would be used in place of the service.
+    let is_address = |variable: &&Variable| {
+        manifest.requires.services.iter().any(|need| need.variable.as_ref() == Some(&variable.name))
+    };
+    let (required, optional): (Vec<&Variable>, Vec<&Variable>) =
+        manifest.variables.iter().filter(|variable| !is_address(variable)).partition(|variable| variable.required);
+    let declared = |variable: &Variable| {
+        let words = [
+            variable.required.then_some("required"),
+            variable.generated.map(|_| "made at random where it is empty"),
+            variable.secret.then_some("secret"),
+        ];
+        let words: Vec<&str> = words.into_iter().flatten().collect();
+        let notes = if words.is_empty() { String::new() } else { format!(" ({})", words.join(", ")) };
+        let comment = comment(&format!("{}{notes}", one_line(&variable.description)));
+        let value = answers.get(&variable.name).or(variable.default.as_ref()).map_or("", String::as_str);
+        (variable.name.clone(), quoted(value), comment)
+    };
+    let ports = manifest.ports.iter().filter_map(|port| {
+        let name = port.variable.clone()?;
+        let about = if port.description.is_empty() { port.name.clone() } else { one_line(&port.description) };
+        let value = answers.get(&name).cloned().unwrap_or_else(|| port.port.to_string());
+        Some((name, quoted(&value), comment(&format!("port on this machine: {about}"))))
+    });
+    let needs = manifest.requires.services.iter().filter_map(|need| {
+        let name = need.variable.clone()?;
+        let value = answers.get(&name).map_or("", String::as_str);
+        Some((name, quoted(value), comment(&format!("address of {}; found or installed where it is empty", need.name))))
+    });
+    let mut lines: Vec<(String, String, String)> = required.into_iter().map(declared).collect();
+    lines.extend(ports);
+    lines.extend(optional.into_iter().map(declared));
+    lines.extend(needs);
+    lines
+}
+
+fn comment(text: &str) -> String {
+    if text.trim().is_empty() { String::new() } else { format!("# {}\n", text.trim()) }
+}
+
+fn one_line(text: &str) -> String {
+    crate::name::shown(&text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// A value so that [`parse_env`] and shells read it back as it is.
+fn quoted(value: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:@,+*%=".contains(&byte);
+    if value.bytes().all(is_plain) {
+        return value.to_owned();
+    }
+    if !value.contains('\'') && !value.contains('\n') {
+        return format!("'{value}'");
+    }
+    let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$").replace('\n', "\\n");
+    format!("\"{escaped}\"")
+}
+
+/// Puts answers behind keys that stand alone in their line.
+fn fill(text: &str, answers: &BTreeMap<String, String>) -> (String, Vec<String>) {
+    let mut filled = Vec::new();
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let bare = line.trim_end_matches(['\n', '\r']);
+        let answer = bare.strip_suffix('=').and_then(|key| Some((key, answers.get(key)?)));
+        let Some((key, value)) = answer else {
+            out.push_str(line);
+            continue;
+        };
+        out.push_str(bare);
+        out.push_str(&quoted(value));
+        out.push_str(&line[bare.len()..]);
+        filled.push(key.to_owned());
+    }
+    (out, filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHAT: &str = r#"{"manifest_version": 2, "name": "chat", "version": "1.0.0", "description": "Rooms\nto talk",
+        "requires": {"services": [{"name": "redis", "variable": "CHAT_REDIS_URL"}]},
+        "ports": [{"name": "http", "port": 3101, "variable": "CHAT_PORT", "description": "HTTP"}],
+        "env": {
+            "optional": [{"name": "CHAT_GREETING", "default": "it's $5", "description": "What is said first"}],
+            "required": [{"name": "CHAT_SECRET", "description": "Signs tokens", "secret": true, "generated": {"length": 32}},
+                         {"name": "CHAT_KEY", "description": "The key", "secret": true}]}}"#;
+
+    fn completed(existing: Option<&str>, answers: &[(&str, &str)]) -> Completed {
+        let manifest = Manifest::read(CHAT.as_bytes()).unwrap();
+        let answers = answers.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        complete(existing, &[&manifest], &answers)
+    }
+
+    #[test]
+    fn a_new_file_has_every_variable_the_required_ones_first() {
+        let text = completed(None, &[("CHAT_KEY", "k#1")]).text;
+        let expected = "# chat: Rooms to talk\n# Signs tokens (required, made at random where it is empty, secret)\n\
+            CHAT_SECRET=\n# The key (required, secret)\nCHAT_KEY='k#1'\n# port on this machine: HTTP\nCHAT_PORT=3101\n\
+            # What is said first\nCHAT_GREETING=\"it's \\$5\"\n# address of redis; found or installed where it is empty\n\
+            CHAT_REDIS_URL=\n";
+        assert_eq!(text, expected);
+        let read = parse_env(&text).unwrap();
+        assert_eq!(read["CHAT_KEY"].text, "k#1");
+    }
+
+    #[test]
+    fn what_is_there_stays_byte_for_byte_and_the_rest_comes_after_it() {
+        let mine = "# mine\r\nCHAT_PORT=4000\nexport CHAT_SECRET='x'   # keep\nOTHER=1";
+        let completed = completed(Some(mine), &[]);
+        assert!(completed.text.starts_with(mine));
+        assert_eq!(completed.added, ["CHAT_KEY", "CHAT_GREETING", "CHAT_REDIS_URL"]);
+        assert_eq!(completed.text.matches("CHAT_PORT").count(), 1);
+        assert_eq!(completed.text.matches(ADDED).count(), 1);
+    }
+
+    #[test]
+    fn an_answer_goes_behind_a_key_that_stands_alone() {
+        let completed = completed(Some("CHAT_KEY=\nCHAT_SECRET=kept\n"), &[("CHAT_KEY", "new"), ("CHAT_SECRET", "no")]);
+        assert!(completed.text.starts_with("CHAT_KEY=new\nCHAT_SECRET=kept\n"), "{}", completed.text);
+        assert_eq!(completed.filled, ["CHAT_KEY"]);
+    }
+
+    #[test]
+    fn a_second_time_nothing_is_added() {
+        let first = completed(None, &[]).text;
+        let second = completed(Some(&first), &[]);
+        assert_eq!((second.text, second.added.is_empty()), (first, true));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_quoted_value_is_read_back(value in "[ -~\\n]{0,40}") {
+            let text = format!("KEY={}\n", quoted(&value));
+            let read = parse_env(&text).map_err(|error| proptest::test_runner::TestCaseError::fail(error.1))?;
+            let found = &read["KEY"];
+            // `\$` stays as it is until variables are put in.
+            let found = if found.expands { found.text.replace("\\$", "$") } else { found.text.clone() };
+            proptest::prop_assert_eq!(found, value);
+        }
+    }
+}

@@ -16,6 +16,9 @@ _nself() {
             ",$1")
                 cmd="nself"
                 ;;
+            nself,doctor)
+                cmd="nself__subcmd__doctor"
+                ;;
             nself,logs)
                 cmd="nself__subcmd__logs"
                 ;;
@@ -42,6 +45,9 @@ _nself() {
                 ;;
             nself__subcmd__plugin,config)
                 cmd="nself__subcmd__plugin__subcmd__config"
+                ;;
+            nself__subcmd__plugin,doctor)
+                cmd="nself__subcmd__plugin__subcmd__doctor"
                 ;;
             nself__subcmd__plugin,env)
                 cmd="nself__subcmd__plugin__subcmd__env"
@@ -116,8 +122,38 @@ _nself() {
 
     case "${cmd}" in
         nself)
-            opts="-q -v -h -V --json --quiet --verbose --color --project --project-dir --timeout --help --version plugin plugins logs status start stop restart"
+            opts="-q -v -h -V --json --quiet --verbose --color --project --project-dir --timeout --help --version plugin plugins logs status start stop restart doctor"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --project)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --project-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nself__subcmd__doctor)
+            opts="-q -v -h --offline --allow-http --json --quiet --verbose --color --project --project-dir --timeout --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -184,7 +220,7 @@ _nself() {
             return 0
             ;;
         nself__subcmd__plugin)
-            opts="-q -v -h --json --quiet --verbose --color --project --project-dir --timeout --help install add remove rm uninstall list ls info status health logs start stop restart refresh sync-registry config setup env open pack"
+            opts="-q -v -h --json --quiet --verbose --color --project --project-dir --timeout --help install add remove rm uninstall list ls info status health logs start stop restart doctor refresh sync-registry config setup env open pack"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -306,6 +342,36 @@ _nself() {
         nself__subcmd__plugin__subcmd__config__subcmd__unset)
             opts="-q -v -h --json --quiet --verbose --color --project --project-dir --timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --project)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --project-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nself__subcmd__plugin__subcmd__doctor)
+            opts="-q -v -h --offline --allow-http --json --quiet --verbose --color --project --project-dir --timeout --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

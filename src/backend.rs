@@ -38,17 +38,24 @@ const VERSION_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The version that a plugin's requirement is compared with: the backend CLI's where there is one that tells it.
 pub async fn host_version() -> Version {
-    let Some(program) = find() else { return COMPATIBILITY };
-    let asked = tokio::process::Command::new(&program)
+    match find() {
+        Some(program) => version_of(&program).await.unwrap_or(COMPATIBILITY),
+        None => COMPATIBILITY,
+    }
+}
+
+/// The version that a backend CLI tells, if it tells one in time.
+pub async fn version_of(program: &Path) -> Option<Version> {
+    let asked = tokio::process::Command::new(program)
         .arg("--version")
         .env(HANDED_OVER, "1")
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let Ok(Ok(output)) = tokio::time::timeout(VERSION_DEADLINE, asked).await else { return COMPATIBILITY };
+    let output = tokio::time::timeout(VERSION_DEADLINE, asked).await.ok()?.ok()?;
     let text = String::from_utf8_lossy(&output.stdout);
     let mut words = text.split(|character: char| character.is_whitespace() || character == ',');
-    words.find_map(|word| crate::name::parse_version(word).ok()).unwrap_or(COMPATIBILITY)
+    words.find_map(|word| crate::name::parse_version(word).ok())
 }
 
 /// Runs the backend CLI in a folder and gives its exit code; what it prints goes to standard error, so that our answer

@@ -52,6 +52,8 @@ pub enum TopCommand {
     Stop(NamesArguments),
     /// Restart plugins (without a backend CLI)
     Restart(NamesArguments),
+    /// Check all that an installation needs (without a backend CLI)
+    Doctor(DoctorArguments),
 }
 
 /// The words after `nself plugin`.
@@ -80,6 +82,8 @@ pub enum PluginCommand {
     Stop(NamesArguments),
     /// Restart plugins
     Restart(NamesArguments),
+    /// Check all that an installation needs: engine, disk, memory, ports, variables, registries; changes nothing
+    Doctor(DoctorArguments),
     /// Fetch the registry documents anew
     #[command(visible_alias = "sync-registry")]
     Refresh(RegistryFlags),
@@ -303,6 +307,19 @@ pub struct NamesArguments {
     /// All that are installed
     #[arg(long, short)]
     pub all: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArguments {
+    /// Plugins to check before they are installed, as for install; what is installed is checked anyway
+    #[arg(value_name = "PLUGIN")]
+    pub plugins: Vec<String>,
+    /// Never touch the network
+    #[arg(long)]
+    pub offline: bool,
+    /// Permit plain http to other machines
+    #[arg(long)]
+    pub allow_http: bool,
 }
 
 #[derive(Debug, Args)]

@@ -11,7 +11,7 @@ mod redirect;
 mod tests;
 
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Client, Response, StatusCode};
@@ -58,6 +58,16 @@ pub enum Document {
     Fresh(Vec<u8>, Validators),
     /// The earlier body still holds (304).
     Unchanged,
+}
+
+/// A document, and how the server gave it.
+#[derive(Debug)]
+pub struct Reached {
+    pub bytes: Vec<u8>,
+    /// From the request to the answer's headers, the connection included.
+    pub latency: Duration,
+    /// The server's clock (the `Date` header), with the `Age` that a cache on the way gives the answer.
+    pub date: Option<(SystemTime, Duration)>,
 }
 
 /// How long this client waits for what.
@@ -125,6 +135,27 @@ impl Http {
         }
     }
 
+    /// Gets a document anew, asking once, within [`DOCUMENT_DEADLINE`]: to know how the server does.
+    pub async fn reach(&self, url: &Url, limit: u64) -> Result<Reached, HttpError> {
+        self.permit(url)?;
+        let once = timeout(self.deadlines.document, self.reach_once(url, limit)).await;
+        once.map_err(|_| HttpError::late(url, self.deadlines.document))?
+    }
+
+    async fn reach_once(&self, url: &Url, limit: u64) -> Result<Reached, HttpError> {
+        let begun = Instant::now();
+        let mut response = self.get(url, document_headers()).await?;
+        let latency = begun.elapsed();
+        if let Some(Attempt::Again(_, error)) = refusal::<()>(url, &response)? {
+            return Err(error);
+        }
+        let date = text(response.headers(), &header::DATE).and_then(|date| httpdate::parse_http_date(&date).ok());
+        let age = text(response.headers(), &header::AGE).and_then(|age| age.trim().parse().ok()).unwrap_or(0);
+        let date = date.map(|date| (date, Duration::from_secs(age)));
+        let bytes = whole_body(url, limit, &mut response).await?;
+        Ok(Reached { bytes, latency, date })
+    }
+
     /// Streams a body of at most `limit` bytes into `sink`, failing when nothing arrives for [`IDLE_DEADLINE`] or
     /// when less than [`LOWEST_RATE`] arrives over that span; returns the number of bytes. `sink` gets each chunk and
     /// the expected total, where the server tells it. The bytes are those of the file: no content encoding is undone.
@@ -182,9 +213,7 @@ impl Http {
         limit: u64,
         validators: &Validators,
     ) -> Result<Attempt<Document>, HttpError> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, */*;q=0.1"));
-        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        let mut headers = document_headers();
         insert(&mut headers, header::IF_NONE_MATCH, validators.etag.as_deref());
         insert(&mut headers, header::IF_MODIFIED_SINCE, validators.last_modified.as_deref());
         let mut response = self.get(url, headers).await?;
@@ -194,15 +223,12 @@ impl Http {
         if let Some(refusal) = refusal(url, &response)? {
             return Ok(refusal);
         }
-        let mut body = Body::new(url, limit, &response)?;
-        while let Some(chunk) = response.chunk().await.map_err(|error| HttpError::broken(url, &error))? {
-            body.push(&chunk)?;
-        }
+        let bytes = whole_body(url, limit, &mut response).await?;
         let received = Validators {
             etag: text(response.headers(), &header::ETAG),
             last_modified: text(response.headers(), &header::LAST_MODIFIED),
         };
-        Ok(Attempt::Done(Document::Fresh(body.finish()?, received)))
+        Ok(Attempt::Done(Document::Fresh(bytes, received)))
     }
 
     /// Sends the request of a download and waits for its headers.
@@ -246,6 +272,21 @@ impl Http {
         }
         if received == 0 { Err(HttpError::Empty { url: error::redacted(url) }) } else { Ok(received) }
     }
+}
+
+fn document_headers() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, */*;q=0.1"));
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+    headers
+}
+
+async fn whole_body(url: &Url, limit: u64, response: &mut Response) -> Result<Vec<u8>, HttpError> {
+    let mut body = Body::new(url, limit, response)?;
+    while let Some(chunk) = response.chunk().await.map_err(|error| HttpError::broken(url, &error))? {
+        body.push(&chunk)?;
+    }
+    body.finish()
 }
 
 /// Everything but a plain 200 with something in it that is not a web page is refused.

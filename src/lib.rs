@@ -77,7 +77,14 @@ pub fn run(words: Vec<OsString>) -> u8 {
             return output.error(schema, &Error::Usage { message, hint: None });
         }
     };
-    match runtime.block_on(command(cli, &output)) {
+    let is_doctor =
+        matches!(cli.command, TopCommand::Doctor(_) | TopCommand::Plugin { command: PluginCommand::Doctor(_) });
+    let outcome = runtime.block_on(command(cli, &output));
+    if is_doctor {
+        // A name that is still being resolved is not waited for: the deadline has passed, and nothing is written.
+        runtime.shutdown_background();
+    }
+    match outcome {
         Ok(code) => code,
         Err(error) => output.error(schema, &error),
     }
@@ -146,6 +153,7 @@ fn schema_of(command: &TopCommand) -> &'static str {
         TopCommand::Start(_) => "nself.plugin.start/1",
         TopCommand::Stop(_) => "nself.plugin.stop/1",
         TopCommand::Restart(_) => "nself.plugin.restart/1",
+        TopCommand::Doctor(_) => "nself.plugin.doctor/1",
         TopCommand::Plugin { command } => match command {
             PluginCommand::Install(_) => "nself.plugin.install/1",
             PluginCommand::Remove(_) => "nself.plugin.remove/1",
@@ -157,6 +165,7 @@ fn schema_of(command: &TopCommand) -> &'static str {
             PluginCommand::Start(_) => "nself.plugin.start/1",
             PluginCommand::Stop(_) => "nself.plugin.stop/1",
             PluginCommand::Restart(_) => "nself.plugin.restart/1",
+            PluginCommand::Doctor(_) => "nself.plugin.doctor/1",
             PluginCommand::Refresh(_) => "nself.plugin.refresh/1",
             PluginCommand::Config(_) => "nself.plugin.config/1",
             PluginCommand::Setup(_) => "nself.plugin.setup/1",
@@ -196,7 +205,7 @@ fn undoes_itself(command: &TopCommand) -> bool {
             )
         }
         TopCommand::Logs(_) | TopCommand::Start(_) | TopCommand::Restart(_) => true,
-        TopCommand::Status(_) | TopCommand::Stop(_) => false,
+        TopCommand::Status(_) | TopCommand::Stop(_) | TopCommand::Doctor(_) => false,
     }
 }
 
@@ -207,6 +216,7 @@ async fn top_command(cx: &Context, command: TopCommand) -> Result<Box<dyn Report
         TopCommand::Start(arguments) => boxed(commands::power::run(cx, &arguments, Power::Start).await),
         TopCommand::Stop(arguments) => boxed(commands::power::run(cx, &arguments, Power::Stop).await),
         TopCommand::Restart(arguments) => boxed(commands::power::run(cx, &arguments, Power::Restart).await),
+        TopCommand::Doctor(arguments) => boxed(commands::doctor::run(cx, &arguments).await),
         TopCommand::Plugin { command } => plugin_command(cx, command).await,
     }
 }
@@ -223,6 +233,7 @@ async fn plugin_command(cx: &Context, command: PluginCommand) -> Result<Box<dyn 
         PluginCommand::Start(arguments) => boxed(commands::power::run(cx, &arguments, Power::Start).await),
         PluginCommand::Stop(arguments) => boxed(commands::power::run(cx, &arguments, Power::Stop).await),
         PluginCommand::Restart(arguments) => boxed(commands::power::run(cx, &arguments, Power::Restart).await),
+        PluginCommand::Doctor(arguments) => boxed(commands::doctor::run(cx, &arguments).await),
         PluginCommand::Refresh(flags) => boxed(commands::refresh::run(cx, &flags).await),
         PluginCommand::Config(arguments) => boxed(commands::config::run(cx, &arguments).await),
         PluginCommand::Setup(arguments) => boxed(commands::setup::run(cx, arguments).await),

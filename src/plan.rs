@@ -20,7 +20,7 @@ use crate::state::{Finish, Receipt, Undo};
 /// Processes and threads that a container may have unless its manifest says otherwise.
 const DEFAULT_PIDS: i64 = 256;
 /// Memory of a container unless its manifest or `<NAME>_MEMORY` says otherwise: 512 MiB.
-const DEFAULT_MEMORY: u64 = 512 * 1024 * 1024;
+pub const DEFAULT_MEMORY: u64 = 512 * 1024 * 1024;
 
 /// One side effect: one call of the engine or one file operation.
 #[derive(Debug, Clone, PartialEq)]

@@ -31,7 +31,12 @@ pub async fn port_holder(docker: &Docker, port: u16) -> Result<PortHolder, Engin
     if let Some(container) = docker.container_on_port(port).await? {
         return Ok(PortHolder::Container(container));
     }
-    Ok(process_on_port(port).map_or(PortHolder::Unknown, |(name, id)| PortHolder::Process(name, id)))
+    Ok(process_holder(port))
+}
+
+/// The same without an engine: a process of this machine, if this user can see it.
+pub fn process_holder(port: u16) -> PortHolder {
+    process_on_port(port).map_or(PortHolder::Unknown, |(name, id)| PortHolder::Process(name, id))
 }
 
 /// The problem of a taken port, naming the holder and the variable that moves it.
@@ -111,11 +116,20 @@ pub fn host_too_old(manifest: &Manifest, lowest: Option<&semver::Version>, host:
         (_, Some(lowest)) if host < lowest => format!(">={lowest}"),
         _ => return None,
     };
-    Some(Problem {
+    Some(needs_host(&manifest.name, &wanted, host))
+}
+
+/// The same where only the registry's lowest version is known.
+pub fn host_below(plugin: &PluginName, lowest: &semver::Version, host: &semver::Version) -> Option<Problem> {
+    (host < lowest).then(|| needs_host(plugin, &format!(">={lowest}"), host))
+}
+
+fn needs_host(plugin: &PluginName, wanted: &str, host: &semver::Version) -> Problem {
+    Problem {
         code: "host.too_old",
-        message: format!("`{}` needs nself {wanted}, and this machine has {host}", manifest.name),
+        message: format!("`{plugin}` needs nself {wanted}, and this machine has {host}"),
         hint: Some("update the nself backend CLI: nself update".into()),
-    })
+    }
 }
 
 /// The problem that somebody else's container has the plugin's name.
@@ -140,13 +154,18 @@ pub fn package_is_link(plugin: &PluginName, path: &Path) -> Problem {
     }
 }
 
-/// Refuses an image that was made for another kind of machine.
-pub fn check_platform(plugin: &PluginName, reference: &str, platform: &str) -> Result<(), crate::error::Error> {
-    let own = match std::env::consts::ARCH {
+/// This machine as images are labelled with it (`linux/amd64`); the bare architecture where images have no such word.
+pub fn own_platform() -> &'static str {
+    match std::env::consts::ARCH {
         "x86_64" => "linux/amd64",
         "aarch64" => "linux/arm64",
         other => other,
-    };
+    }
+}
+
+/// Refuses an image that was made for another kind of machine.
+pub fn check_platform(plugin: &PluginName, reference: &str, platform: &str) -> Result<(), crate::error::Error> {
+    let own = own_platform();
     if platform == own || !own.starts_with("linux/") {
         return Ok(());
     }

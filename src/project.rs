@@ -7,6 +7,8 @@ use crate::fs::{self, FileError};
 
 /// The env files in the order in which they are asked, the first answer counts (design §7).
 pub const ENV_FILES: &[&str] = &[".env.plugins", ".env.local", ".env.dev", ".env"];
+/// What the backend CLI writes into its project.
+pub const COMPOSE_FILE: &str = "docker-compose.yml";
 /// The project's name when nothing says otherwise.
 pub const DEFAULT_PROJECT: &str = "nself";
 const LARGEST_ENV_FILE: usize = 1024 * 1024;
@@ -119,12 +121,19 @@ fn find_folder(working_dir: &Path, project_dir: Option<&Path>) -> Result<PathBuf
         let folder = working_dir.join(named);
         return if folder.is_dir() { Ok(folder) } else { Err(ProjectError::NoFolder(folder)) };
     }
-    let looks_like_project = |folder: &Path| {
-        ENV_FILES.iter().chain(&["docker-compose.yml", ".env.plugins.example"]).any(|name| folder.join(name).exists())
-    };
     let backend = working_dir.join("backend");
     let prefers_backend = !looks_like_project(working_dir) && looks_like_project(&backend);
     Ok(if prefers_backend { backend } else { working_dir.to_path_buf() })
+}
+
+/// Whether a folder holds anything of a project.
+pub fn looks_like_project(folder: &Path) -> bool {
+    ENV_FILES.iter().chain(&[COMPOSE_FILE, ".env.plugins.example"]).any(|name| folder.join(name).exists())
+}
+
+/// What is wrong with each env file of a folder that cannot be read.
+pub fn env_file_problems(folder: &Path) -> Vec<ProjectError> {
+    ENV_FILES.iter().filter_map(|name| read_env_file(&folder.join(name)).err()).collect()
 }
 
 /// A project's name becomes part of container, network and folder names.

@@ -98,6 +98,12 @@ impl State {
         }
     }
 
+    /// The id of this installation if it has one; makes none.
+    pub fn known_home_id(&self) -> Option<String> {
+        let bytes = fs::read_optional(&self.root.join("home-id")).ok()??;
+        Some(String::from_utf8_lossy(&bytes).trim().to_owned()).filter(|id| is_home_id(id))
+    }
+
     fn receipt_path(&self, project: &str, name: &str) -> PathBuf {
         self.root.join("receipts").join(project).join(format!("{name}.json"))
     }

@@ -13,7 +13,7 @@ pub const WHOLE_PROJECT: &str = "*";
 type ByPlugin = BTreeMap<String, BTreeMap<String, String>>;
 
 /// The stored values of one project.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Values {
     path: PathBuf,
     by_plugin: ByPlugin,

@@ -1,6 +1,7 @@
 //! One file a verb: each builds the stages' inputs, calls them, and gives a report. No printing here.
 
 pub mod config;
+pub mod doctor;
 pub mod env;
 pub mod info;
 pub mod install;

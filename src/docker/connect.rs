@@ -58,6 +58,17 @@ impl Endpoint {
         }
     }
 
+    /// What decided on the endpoint, in words.
+    pub fn chosen_by(settings: &DockerSettings) -> String {
+        if settings.host.is_some() {
+            return "DOCKER_HOST".to_owned();
+        }
+        match settings.context.clone().or_else(|| current_context(&settings.config_dir)) {
+            Some(context) => format!("the Docker context `{}`", crate::name::shown(&context)),
+            None => "the default context".to_owned(),
+        }
+    }
+
     fn parse(host: &str) -> Result<Self, EngineError> {
         if let Some(path) = host.strip_prefix("unix://") {
             return Ok(Self::Socket(path.into()));

@@ -5,11 +5,13 @@ mod check;
 mod connect;
 mod containers;
 mod images;
+mod info;
 mod observe;
 
 pub use connect::{Endpoint, OLDEST_API};
 pub use containers::{ContainerSpec, ContainerState, ExitWatch, LogLine, Mount, PublishedPort};
 pub use images::ImageFacts;
+pub use info::EngineInfo;
 pub use observe::{Observed, ObservedContainer, ObservedNetwork, PortHolder};
 
 use bollard::errors::Error as BollardError;

@@ -104,6 +104,19 @@ impl Docker {
         })
     }
 
+    /// The containers that carry a project's label and were made from another home.
+    pub async fn of_other_homes(&self, project: &str, home: Option<&str>) -> Result<Vec<String>, EngineError> {
+        let filters = HashMap::from([("label".to_owned(), vec![format!("{}={project}", label::PROJECT)])]);
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        let containers = self.client.list_containers(Some(options)).await;
+        let containers = containers.map_err(self.failed("list the containers"))?;
+        let is_other = |container: &&ContainerSummary| {
+            let owner = container.labels.as_ref().and_then(|labels| labels.get(label::HOME));
+            owner.is_some_and(|owner| Some(owner.as_str()) != home)
+        };
+        Ok(containers.iter().filter(is_other).map(plain_name).collect())
+    }
+
     /// The name of the running container that publishes a port on the host, whoever made it.
     pub async fn container_on_port(&self, port: u16) -> Result<Option<String>, EngineError> {
         let options = ListContainersOptionsBuilder::new().build();

@@ -93,6 +93,12 @@ impl<'a> Catalog<'a> {
         Self { access, shelves }
     }
 
+    /// A catalog of documents that were read already.
+    pub fn of_loaded(loaded: Vec<(Source, Result<Loaded, LoadFailure>)>, access: Access<'a>) -> Self {
+        let shelf = |(source, loaded)| Shelf { source, loaded: OnceCell::new_with(Some(loaded)) };
+        Self { access, shelves: loaded.into_iter().map(shelf).collect() }
+    }
+
     /// Finds the release to install. Pinned registries are asked first, and where one of them has it the network is
     /// not asked at all.
     pub async fn select(&self, ask: &Ask<'_>) -> Result<Selection, RegistryError> {

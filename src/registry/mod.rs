@@ -3,7 +3,7 @@
 //!
 //! `wire` turns a document into releases (`entry`, `release`, `address` and `loose` are its parts) · `cache` keeps
 //! documents as they were received · `source` gets one registry's document from wherever it is to be had · `catalog`
-//! chooses between registries.
+//! chooses between registries · `reach` tells how each address does.
 
 mod address;
 pub mod cache;
@@ -13,6 +13,7 @@ mod catalog_tests;
 mod entry;
 mod error;
 mod loose;
+pub mod reach;
 mod release;
 pub mod source;
 #[cfg(test)]

@@ -56,7 +56,7 @@ impl Location {
     }
 
     /// The address or file of the document itself.
-    fn document(&self) -> Self {
+    pub(super) fn document(&self) -> Self {
         match self {
             Self::Url(base) => {
                 let mut url = base.clone();
@@ -144,7 +144,7 @@ impl Source {
         Some(Cache::new(folder, &self.name, addresses))
     }
 
-    fn base(&self, place: Place) -> Base {
+    pub(super) fn base(&self, place: Place) -> Base {
         Base { registry: self.name.clone(), pinned: self.pinned, place }
     }
 
@@ -154,7 +154,7 @@ impl Source {
         Some(Loaded { contents, origin, notes: Vec::new() })
     }
 
-    fn read_file(&self, path: &Path) -> Result<Loaded, Attempt> {
+    pub(super) fn read_file(&self, path: &Path) -> Result<Loaded, Attempt> {
         let shown = path.display().to_string();
         // The user's own folder may be a link; a fifo must still not hang.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -218,13 +218,13 @@ fn address(location: &Location) -> Option<&str> {
 }
 
 /// An address as it may be shown.
-fn shown(url: &Url) -> String {
+pub(super) fn shown(url: &Url) -> String {
     crate::http::shown(url)
 }
 
 /// An address without its user name and password: these are for the registry alone, not for the archives it names,
 /// and not for the cache.
-fn bare(url: &Url) -> Url {
+pub(super) fn bare(url: &Url) -> Url {
     let mut bare = url.clone();
     // These fail only where there can be no user name, and then there is none.
     let _ = bare.set_username("");

@@ -33,6 +33,12 @@ impl State {
         }
     }
 
+    /// Whether somebody holds a lock. Makes no file: a lock that was never taken has none.
+    pub fn is_locked(&self, what: &str) -> bool {
+        let Ok(file) = File::open(self.root.join("locks").join(format!("{what}.lock"))) else { return false };
+        matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock))
+    }
+
     /// Takes a lock if it is free; else says who holds it.
     pub fn try_lock(&self, what: &str) -> Result<Result<Lock, String>, StateError> {
         let folder = self.root.join("locks");
@@ -99,7 +105,10 @@ mod tests {
         let held = state.lock("realtime", Duration::ZERO).await.unwrap();
         let refused = state.lock("realtime", Duration::from_millis(20)).await.unwrap_err();
         assert!(refused.to_string().contains(&format!("process {}", std::process::id())), "{refused}");
+        assert!(state.is_locked("realtime"));
         drop(held);
+        assert!(!state.is_locked("realtime") && !state.is_locked("never-taken"));
+        assert!(!folder.path().join("home/locks/never-taken.lock").exists());
         state.lock("realtime", Duration::ZERO).await.unwrap();
     }
 

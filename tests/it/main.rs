@@ -7,6 +7,7 @@ mod support;
 
 mod cli;
 mod config;
+mod doctor;
 mod hardening;
 mod health;
 mod install;

@@ -7,6 +7,7 @@ mod oracle;
 mod packages;
 mod proxy;
 mod sandbox;
+mod schema;
 mod server;
 
 pub(crate) use bundle::{bundle, node_client, passes};
@@ -15,6 +16,7 @@ pub(crate) use oracle::State;
 pub(crate) use packages::{Archive, Package, archive_of};
 pub(crate) use proxy::{Fault, Proxy};
 pub(crate) use sandbox::{Outcome, Running, Sandbox, unique, write_program};
+pub(crate) use schema::assert_valid_output;
 pub(crate) use server::{Answer, Registry, Server};
 
 use std::net::{TcpListener, TcpStream};

@@ -1,0 +1,156 @@
+//! What earlier failures left behind. Reports it with the command that cleans it, and cleans nothing.
+
+use std::collections::BTreeSet;
+
+use super::finding::{Finding, Trouble};
+use crate::context::Context;
+use crate::docker::Observed;
+use crate::error::Error;
+use crate::state::StateError;
+
+/// What cleans what a record describes.
+const CLEAN: &str = "clean it up: nself plugin status";
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Leftovers {
+    /// Plugins of unfinished transactions.
+    pub(super) unfinished: Vec<String>,
+    /// Plugins that another command works on just now.
+    pub(super) at_work: Vec<String>,
+    /// Staging folders that no transaction owns.
+    pub(super) stray_staging: Vec<String>,
+    /// Our containers that no receipt knows, by name.
+    pub(super) orphans: Vec<String>,
+    /// Containers of this project that another installation made.
+    pub(super) of_other_homes: Vec<String>,
+    /// Receipts that cannot be read, and what else of the state cannot.
+    pub(super) troubles: Vec<Trouble>,
+}
+
+/// Looks at records, staging folders, receipts and, as far as the engine told, containers.
+pub(super) fn gather(cx: &Context, observed: Option<&Observed>, of_other_homes: Vec<String>) -> Leftovers {
+    let mut found = Leftovers { of_other_homes, ..Leftovers::default() };
+    let records = found.or_trouble(cx.state.unfinished());
+    for record in &records {
+        let plugin = record.plugin.as_str().to_owned();
+        if cx.state.is_locked(record.plugin.as_str()) {
+            found.at_work.push(plugin);
+        } else {
+            found.unfinished.push(plugin);
+        }
+    }
+    for stray in found.or_trouble(cx.state.stray_staging()) {
+        let plugin = stray.split('.').next().unwrap_or_default();
+        if records.iter().all(|record| record.id != stray) && !cx.state.is_locked(plugin) {
+            found.stray_staging.push(stray);
+        }
+    }
+    let known = known(cx, &mut found);
+    let is_orphan = |container: &&crate::docker::ObservedContainer| {
+        !known.contains(&(container.project.clone(), container.plugin.clone()))
+            && records.iter().all(|record| record.id != container.transaction)
+            && !cx.state.is_locked(&container.plugin)
+    };
+    let containers = observed.map(|observed| observed.containers.as_slice()).unwrap_or_default();
+    found.orphans = containers.iter().filter(is_orphan).map(|container| container.name.clone()).collect();
+    found
+}
+
+/// Every project and plugin that a receipt names. A receipt that cannot be read still names its plugin by its file.
+fn known(cx: &Context, found: &mut Leftovers) -> BTreeSet<(String, String)> {
+    let mut known = BTreeSet::new();
+    for project in found.or_trouble(cx.state.projects()) {
+        for receipt in found.or_trouble(cx.state.receipts(&project)) {
+            match receipt {
+                Ok(receipt) => {
+                    known.insert((project.clone(), receipt.plugin.as_str().to_owned()));
+                }
+                Err(error) => {
+                    if let StateError::BrokenReceipt { path, .. } = &error {
+                        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                        known.insert((project.clone(), name));
+                    }
+                    found.troubles.push(Error::from(error).into());
+                }
+            }
+        }
+    }
+    known
+}
+
+impl Leftovers {
+    fn or_trouble<T: Default>(&mut self, result: Result<T, StateError>) -> T {
+        result.unwrap_or_else(|error| {
+            self.troubles.push(Error::from(error).into());
+            T::default()
+        })
+    }
+}
+
+pub(super) fn judge(found: &Leftovers) -> Vec<Finding> {
+    let mut findings: Vec<Finding> =
+        found.troubles.iter().map(|trouble| Finding::of_trouble("receipts", "", trouble)).collect();
+    for plugin in &found.unfinished {
+        let message = "an interrupted command left things of it behind";
+        findings.push(Finding::warning("leftovers", plugin.clone(), message).mend(CLEAN));
+    }
+    for folder in &found.stray_staging {
+        let message = "an interrupted command left its staging folder behind";
+        findings.push(Finding::warning("leftovers", folder.clone(), message).mend(CLEAN));
+    }
+    for name in &found.orphans {
+        let message = "a container of this installation that no receipt knows";
+        findings
+            .push(Finding::warning("leftovers", name.clone(), message).mend(format!("remove it: docker rm -f {name}")));
+    }
+    for name in &found.of_other_homes {
+        let message = "a container of this project that another installation made, perhaps one whose folder is gone";
+        findings.push(
+            Finding::warning("leftovers", name.clone(), message)
+                .mend(format!("if nobody needs it, remove it: docker rm -f {name}")),
+        );
+    }
+    for plugin in &found.at_work {
+        findings.push(Finding::ok("leftovers", plugin.clone(), "another command is at work on it"));
+    }
+    if findings.iter().all(|finding| finding.check != "leftovers") {
+        findings.push(Finding::ok("leftovers", "", "nothing is left of earlier failures"));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Level;
+    use super::*;
+
+    #[test]
+    fn nothing_left_is_one_line() {
+        let findings = judge(&Leftovers::default());
+        assert_eq!((findings.len(), findings[0].level), (1, Level::Ok));
+    }
+
+    #[test]
+    fn each_leftover_is_a_warning_with_what_cleans_it() {
+        let found = Leftovers {
+            unfinished: vec!["a".into()],
+            stray_staging: vec!["b.0123".into()],
+            orphans: vec!["demo_plugin_c".into()],
+            of_other_homes: vec!["demo_plugin_d".into()],
+            ..Leftovers::default()
+        };
+        let findings = judge(&found);
+        assert!(findings.iter().all(|finding| finding.level == Level::Warning));
+        let hints: Vec<&str> = findings.iter().filter_map(|finding| finding.hint.as_deref()).collect();
+        assert_eq!(hints[..3], [CLEAN, CLEAN, "remove it: docker rm -f demo_plugin_c"]);
+        assert_eq!(hints.len(), 4);
+    }
+
+    #[test]
+    fn a_broken_receipt_fails_and_hides_nothing() {
+        let trouble = Trouble { message: "the receipt cannot be read".into(), hint: None };
+        let findings = judge(&Leftovers { troubles: vec![trouble], at_work: vec!["a".into()], ..Leftovers::default() });
+        assert_eq!(findings.iter().map(|finding| finding.level).collect::<Vec<_>>(), [Level::Failed, Level::Ok]);
+    }
+}

@@ -50,6 +50,11 @@ impl Fields {
         if self.errors.is_empty() { Ok(()) } else { Err(self.errors) }
     }
 
+    /// All that has not been taken yet, as it came.
+    pub fn object(&self) -> &Map<String, Value> {
+        &self.object
+    }
+
     /// Whether the field is there and not null.
     pub fn has(&self, field: &str) -> bool {
         self.object.get(field).is_some_and(|value| !value.is_null())

@@ -55,7 +55,7 @@ pub struct Health {
     pub error: Option<String>,
     /// What it depends on.
     pub dependencies: Vec<Dependency>,
-    /// Further fields of the plugin's own.
+    /// Further fields of the plugin's own; those in `dependencies.<name>` are added to that dependency's.
     pub details: Map<String, Value>,
 }
 
@@ -85,7 +85,8 @@ pub(crate) fn health_answer(who: Identity, health: Health) -> Response {
     body.insert("version".to_owned(), json!(who.version));
     body.insert("uptime".to_owned(), json!(who.started.elapsed().as_secs_f64()));
     body.insert("timestamp".to_owned(), json!(clock::iso(clock::now())));
-    body.insert("dependencies".to_owned(), dependencies(&health.dependencies));
+    let more = body.remove("dependencies");
+    body.insert("dependencies".to_owned(), dependencies(&health.dependencies, more.as_ref()));
     if let Some(error) = health.error {
         body.insert("error".to_owned(), Value::String(error));
     }
@@ -127,7 +128,8 @@ fn status_code(status: Status) -> StatusCode {
     }
 }
 
-fn dependencies(entries: &[Dependency]) -> Value {
+/// What each dependency says of itself; `more` holds fields that a plugin adds to some of them.
+fn dependencies(entries: &[Dependency], more: Option<&Value>) -> Value {
     let mut object = Map::new();
     for entry in entries {
         let mut value = json!({"status": entry.status});
@@ -136,6 +138,10 @@ fn dependencies(entries: &[Dependency]) -> Value {
         }
         if let Some(latency) = entry.latency {
             value["latency"] = json!(latency);
+        }
+        let own = more.and_then(|more| more[entry.name].as_object());
+        for (field, text) in own.into_iter().flatten() {
+            value[field] = text.clone();
         }
         object.insert(entry.name.to_owned(), value);
     }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::{Next, from_fn_with_state, map_response};
+use axum::middleware::{Next, from_fn_with_state, map_request, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
@@ -20,6 +20,7 @@ use crate::error::Failure;
 use crate::fields::BodyLimit;
 use crate::guard::require_key;
 use crate::health::{HealthSource, Identity, health_answer, live_answer, ready_answer};
+use crate::linger::lingering;
 use crate::metrics::Metrics;
 use crate::settings::{Origins, Settings};
 
@@ -61,6 +62,7 @@ pub fn router(plugin: &Plugin) -> Result<Router, ConfigurationError> {
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .layer(Extension(limit))
+        .layer(map_request(lingering))
         .layer(map_response(errors_in_json))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(plugin.metrics.clone(), measure));
@@ -244,11 +246,14 @@ mod tests {
         ] {
             let dependencies = vec![dependency.clone()];
             let error = Some("why".to_owned());
-            let plugin = plugin(Health { status, error, dependencies, ..Health::healthy() });
+            let details = serde_json::json!({"dependencies": {"postgres": {"pool": 5}}});
+            let details = details.as_object().cloned().unwrap_or_default();
+            let plugin = plugin(Health { status, error, dependencies, details });
             let (response, body) = ask(&plugin, request("GET", "/health"), "").await;
             assert_eq!((response.status().as_u16(), body["status"].as_str()), (code, Some(word)));
             assert_eq!((body["service"].as_str(), body["version"].as_str()), (Some("sample"), Some("1.2.3")));
             assert_eq!(body["dependencies"]["postgres"]["error"], "refused");
+            assert_eq!(body["dependencies"]["postgres"]["pool"], 5);
             assert!(body["uptime"].is_f64());
             let (response, body) = ask(&plugin, request("GET", "/ready"), "").await;
             assert_eq!((response.status().as_u16(), body["ready"].as_bool()), (code, Some(ready)));

@@ -22,6 +22,8 @@ use crate::router::{Plugin, router};
 const HEAD_WITHIN: Duration = Duration::from_secs(15);
 /// How long accepting pauses when the system refuses another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long requests of a second router may take to end.
+const BESIDE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Why a plugin did not start.
 #[derive(Debug)]
@@ -101,6 +103,16 @@ async fn serve(plugin: Plugin) -> Result<(), StartError> {
     Ok(())
 }
 
+/// Serves a second router beside the plugin's own, such as a page on another port, until `stop` completes; then
+/// requests that are open get a moment to end.
+pub async fn serve_beside(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
+    let (connections, watcher) = watch::channel(());
+    accept_until(stop, &listener, &router, &watcher).await;
+    drop((listener, watcher));
+    let _ = connections.send(());
+    let _ = tokio::time::timeout(BESIDE_WITHIN, connections.closed()).await;
+}
+
 async fn accept_until(
     stop: impl Future<Output = ()>,
     listener: &TcpListener,
@@ -156,4 +168,31 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => (),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_second_router_answers_until_its_stop() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let router = Router::new().route("/", axum::routing::get(async || "beside"));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(serve_beside(listener, router, async {
+            let _ = stopped.await;
+        }));
+        let mut stream = TcpStream::connect(address).await.expect("it listens");
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await.expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("it answers");
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("beside"), "{answer}");
+        stop.send(()).expect("it waits for the stop");
+        serving.await.expect("it ends");
+        assert!(TcpStream::connect(address).await.is_err());
+    }
 }

@@ -1,0 +1,92 @@
+//! Adding jobs: one answer for all clients' spellings.
+
+use std::time::{Duration, SystemTime};
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use nself_plugin_server::{Failure, JsonObject, clock};
+use serde_json::{Value, json};
+
+use super::{Shared, invalid, refused};
+use crate::app::App;
+use crate::queue_name::QueueName;
+use crate::request::{Order, Repetition, read_order};
+use crate::schedules::Schedule;
+
+pub(super) async fn add(
+    State(app): Shared,
+    JsonObject(fields): JsonObject,
+) -> Result<(StatusCode, Json<Value>), Failure> {
+    let mut order = read_order(fields, &app.config.defaults).map_err(refused)?;
+    make_room(&app, &order.queue).await?;
+    let answer = match order.repetition.take() {
+        Some(repetition) => repeat(&app, &order, repetition).await?,
+        None => once(&app, &order).await?,
+    };
+    Ok((StatusCode::CREATED, Json(answer)))
+}
+
+/// Makes sure that the queue is there and takes another job.
+pub(super) async fn make_room(app: &App, queue: &QueueName) -> Result<(), Failure> {
+    if app.queues.known(queue.as_str()).is_none() && app.queues.is_full_of_queues() {
+        return Err(invalid("queue", "is not known, and there are too many queues for another one"));
+    }
+    let current = app.queues.counts_of(queue).await?.pending();
+    let max = app.config.most_jobs;
+    if current >= max {
+        return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "Queue full")
+            .with("queue", json!(queue.as_str()))
+            .with("current", json!(current))
+            .with("max", json!(max)));
+    }
+    Ok(app.queues.remember(queue).await?)
+}
+
+async fn once(app: &App, order: &Order) -> Result<Value, Failure> {
+    let queue = app.queues.open(&order.queue).await?;
+    let mut options = order.options.clone();
+    // BullMQ counts ids by queue; one that is unique everywhere lets all routes find the job without naming it.
+    options.job_id.get_or_insert_with(|| uuid::Uuid::new_v4().to_string());
+    let delay = options.delay.unwrap_or(0);
+    let adding = async { queue.add(&order.kind, order.envelope()).options(options).await };
+    let job = app.queues.broker().ask(adding).await?;
+    app.queues.settle(&order.queue).await?;
+    let now = clock::now();
+    let mut answer = accepted(order, job.id(), if delay > 0 { "delayed" } else { "waiting" }, now);
+    answer["runAt"] = json!(clock::iso(now + Duration::from_millis(delay)));
+    Ok(answer)
+}
+
+async fn repeat(app: &App, order: &Order, repetition: Repetition) -> Result<Value, Failure> {
+    let name = order.options.job_id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+    let schedule = Schedule {
+        name,
+        queue: order.queue.clone(),
+        kind: order.kind.clone(),
+        data: order.envelope(),
+        repetition,
+        options: order.options.clone(),
+    };
+    let id = app.schedules.start(&schedule).await?;
+    let id = id.ok_or_else(|| refused(crate::request::Refusal::Schedule("it never comes".to_owned())))?;
+    let mut answer = accepted(order, &id, "delayed", clock::now());
+    let next = id.rsplit(':').next().and_then(|next| next.parse().ok());
+    answer["runAt"] = json!(next.map(|next| clock::iso(SystemTime::UNIX_EPOCH + Duration::from_millis(next))));
+    answer["repeat"] = json!(true);
+    answer["scheduleId"] = json!(schedule.name);
+    Ok(answer)
+}
+
+fn accepted(order: &Order, id: &str, status: &str, now: SystemTime) -> Value {
+    json!({
+        "success": true,
+        "jobId": id,
+        "id": id,
+        "queueName": order.queue.as_str(),
+        "queue": order.queue.as_str(),
+        "type": order.kind,
+        "status": status,
+        "createdAt": clock::iso(now),
+    })
+}

@@ -1,0 +1,316 @@
+// Talks to a running jobs server as its users' apps do: with the real bullmq on the same Redis, and over HTTP.
+//
+//   node jobs.mjs http://127.0.0.1:3105 redis://127.0.0.1:6379 [OWN_URL]
+//
+// OWN_URL is where the server finds itself, which is another address in a container: http://127.0.0.1:3105.
+// Prints `ok …` or `not ok …: why` for each check and ends with `N passed, M failed`.
+// Makes its own jobs and queues, so it can run again and again on one server.
+
+import { randomUUID } from 'node:crypto'
+import { Queue, QueueEvents, Worker } from 'bullmq'
+
+const [base, redisUrl, own = base] = process.argv.slice(2)
+if (!base || !redisUrl) {
+  console.error('usage: node jobs.mjs URL REDIS_URL [OWN_URL]')
+  process.exit(2)
+}
+
+const address = new URL(redisUrl)
+const connection = { host: address.hostname, port: Number(address.port || 6379), db: Number(address.pathname.slice(1) || 0), password: address.password || undefined, maxRetriesPerRequest: null }
+const run = randomUUID().slice(0, 8)
+const open = []
+let passed = 0
+let failed = 0
+
+const deadline = setTimeout(() => {
+  console.log('not ok everything within 120 seconds: still running')
+  finish(failed + 1)
+}, 120_000)
+
+async function finish(failures) {
+  clearTimeout(deadline)
+  await Promise.race([Promise.allSettled(open.map((entry) => entry.close())), sleep(5_000)])
+  console.log(`${passed} passed, ${failures} failed`)
+  process.exit(failures === 0 ? 0 : 1)
+}
+
+async function check(sentence, body) {
+  try {
+    await body()
+    passed += 1
+    console.log(`ok ${sentence}`)
+  } catch (error) {
+    failed += 1
+    console.log(`not ok ${sentence}: ${error.message}`)
+  }
+}
+
+function assert(condition, why) {
+  if (!condition) throw new Error(why)
+}
+
+function equal(actual, expected, what) {
+  // The order of an object's keys means nothing.
+  const ordered = (_, value) => (value && typeof value === 'object' && !Array.isArray(value) ? Object.fromEntries(Object.entries(value).sort()) : value)
+  const [left, right] = [JSON.stringify(actual, ordered), JSON.stringify(expected, ordered)]
+  assert(left === right, `${what} is ${left}, not ${right}`)
+}
+
+const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))
+
+async function until(what, test, patience = 15_000) {
+  const end = Date.now() + patience
+  for (;;) {
+    const answer = await test()
+    if (answer) return answer
+    assert(Date.now() < end, `${what}: not so after ${patience} ms`)
+    await sleep(20)
+  }
+}
+
+async function call(method, path, body) {
+  const response = await fetch(base + path, {
+    method,
+    headers: body === undefined ? {} : { 'Content-Type': 'application/json' },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  })
+  return { status: response.status, body: await response.json().catch(() => ({})) }
+}
+
+async function post(path, body) {
+  const answer = await call('POST', path, body)
+  assert(answer.status < 300, `POST ${path} answered ${answer.status} ${JSON.stringify(answer.body)}`)
+  return answer.body
+}
+
+const state = async (id) => (await call('GET', `/jobs/${encodeURIComponent(id)}`)).body.state
+
+function keep(entry) {
+  entry.on('error', () => {})
+  open.push(entry)
+  return entry
+}
+
+const queue = (name) => keep(new Queue(name, { connection }))
+const queueDefault = queue('default')
+const events = keep(new QueueEvents('default', { connection }))
+await events.waitUntilReady()
+
+// Being ready means being connected; what happens before the first read is missed.
+let isReading = false
+events.once('added', () => { isReading = true })
+await until('events are read', async () => isReading || (await queueDefault.add('noop', {}), await sleep(50), isReading))
+
+// The envelope that nself's clients write.
+const envelope = (type, payload) => ({ type, payload, metadata: {}, tags: [run], createdAt: new Date().toISOString() })
+const noop = (payload = {}, options = {}) => queueDefault.add('noop', envelope('noop', payload), options)
+
+console.log('# a producer of npm, our worker')
+
+await check('a job of an npm producer is run and its result comes back through QueueEvents', async () => {
+  const job = await noop()
+  equal(await job.waitUntilFinished(events, 10_000), { done: true }, 'the result')
+  equal(await job.getState(), 'completed', 'the state')
+})
+
+await check('a bare payload is taken as well as an envelope', async () => {
+  const job = await queueDefault.add('noop', { durationMs: 5 })
+  equal(await job.waitUntilFinished(events, 10_000), { done: true }, 'the result')
+})
+
+await check('progress is told while a job runs', async () => {
+  const seen = []
+  const listen = ({ jobId, data }) => seen.push([jobId, data])
+  events.on('progress', listen)
+  const job = await noop({ durationMs: 300, steps: 3 })
+  await job.waitUntilFinished(events, 10_000)
+  await until('all steps were told', () => seen.length === 3)
+  events.off('progress', listen)
+  equal(seen, [[job.id, 33], [job.id, 66], [job.id, 100]], 'the progress')
+})
+
+await check('a delayed job comes when it is due', async () => {
+  const job = await noop({}, { delay: 700 })
+  equal(await job.getState(), 'delayed', 'the state')
+  await job.waitUntilFinished(events, 10_000)
+  const done = await queueDefault.getJob(job.id)
+  const waited = done.processedOn - done.timestamp
+  assert(waited >= 695, `it came after ${waited} ms`)
+})
+
+await check('a failing job is retried with exponential backoff and keeps its reason and stack traces', async () => {
+  const job = await queueDefault.add(`failing-${run}`, {}, { attempts: 3, backoff: { type: 'exponential', delay: 100 } })
+  const began = Date.now()
+  await job.waitUntilFinished(events, 10_000).then(() => assert(false, 'it did not fail'), (error) => assert(error.message.includes('no processor for type'), error.message))
+  assert(Date.now() - began >= 290, 'the retries did not wait')
+  const done = await queueDefault.getJob(job.id)
+  equal([done.attemptsMade, await done.isFailed(), done.stacktrace.length], [3, true, 3], 'attempts, failed, stack traces')
+  assert(done.failedReason.includes('no processor'), done.failedReason)
+})
+
+await check('npm retries a failed job', async () => {
+  const job = await queueDefault.add(`failing-${run}`, {}, { attempts: 1 })
+  await job.waitUntilFinished(events, 10_000).catch(() => {})
+  await (await queueDefault.getJob(job.id)).retry()
+  await until('it failed again', async () => (await queueDefault.getJob(job.id)).attemptsMade === 2)
+})
+
+await check('jobs added in bulk all arrive', async () => {
+  const jobs = await queueDefault.addBulk(Array.from({ length: 200 }, (_, number) => ({ name: 'noop', data: envelope('noop', { number }) })))
+  await until('all are completed', async () => (await Promise.all(jobs.map((job) => job.isCompleted()))).every(Boolean))
+})
+
+await check('urgent jobs of an npm producer come first', async () => {
+  await queueDefault.pause()
+  const order = []
+  for (const priority of [20, 1, 10, 5, undefined]) order.push([priority, await noop({}, { priority })])
+  await queueDefault.resume()
+  await Promise.all(order.map(([, job]) => job.waitUntilFinished(events, 10_000)))
+  const started = []
+  for (const [priority, job] of order) started.push([(await queueDefault.getJob(job.id)).processedOn, priority ?? 0])
+  // Several run at a time; none that is less urgent may have begun earlier.
+  const sorted = [...started].sort((a, b) => a[1] - b[1])
+  assert(sorted.every(([time], index) => index === 0 || time >= sorted[index - 1][0]), JSON.stringify(sorted))
+})
+
+await check('a pause by npm holds our worker, and a resume lets nothing get lost', async () => {
+  await queueDefault.pause()
+  await until('the pause is known', async () => (await call('GET', '/queues/default')).body.isPaused)
+  await sleep(700)
+  const first = await noop()
+  const overHttp = (await post('/jobs', { type: 'noop', payload: {} })).jobId
+  const second = await noop()
+  await sleep(500)
+  equal((await queueDefault.getJobCounts('paused', 'wait')), { paused: 3, wait: 0 }, 'the counts')
+  equal((await call('GET', '/queues/default/stats')).body.paused, 3, 'the count over HTTP')
+  await queueDefault.resume()
+  await Promise.all([first, second].map((job) => job.waitUntilFinished(events, 10_000)))
+  await until('the job over HTTP is done too', async () => await state(overHttp) === 'completed')
+})
+
+await check('a pause over HTTP is seen by npm, and npm resumes it', async () => {
+  await post('/queues/default/pause')
+  equal(await queueDefault.isPaused(), true, 'isPaused')
+  const mine = await noop()
+  const theirs = (await post('/jobs', { type: 'noop', payload: {} })).jobId
+  equal((await queueDefault.getJobCounts('paused', 'wait')), { paused: 2, wait: 0 }, 'the counts')
+  await queueDefault.resume()
+  await mine.waitUntilFinished(events, 10_000)
+  await until('the other is done too', async () => await state(theirs) === 'completed')
+})
+
+await check('an npm job scheduler is worked on again and again and ends at its limit', async () => {
+  await queueDefault.upsertJobScheduler(`every-${run}`, { every: 200, limit: 3 }, { name: 'noop', data: envelope('noop', { run }) })
+  const mine = async () => (await queueDefault.getJobs(['completed'], 0, 500)).filter((job) => job.id.startsWith(`repeat:every-${run}:`)).length
+  await until('it came three times', async () => await mine() >= 3)
+  await sleep(600)
+  equal(await mine(), 3, 'the number of runs')
+  await queueDefault.removeJobScheduler(`every-${run}`)
+})
+
+await check('an npm job scheduler with a cron pattern and a zone comes', async () => {
+  await queueDefault.upsertJobScheduler(`cron-${run}`, { pattern: '* * * * * *', tz: 'Asia/Tokyo' }, { name: 'noop', data: { run } })
+  await until('it came twice', async () => (await queueDefault.getJobs(['completed'], 0, 500)).filter((job) => job.id.startsWith(`repeat:cron-${run}:`)).length >= 2)
+  assert(await queueDefault.removeJobScheduler(`cron-${run}`), 'it was not there')
+})
+
+await check('a legacy repeat option with a pattern, a zone and a limit is worked on', async () => {
+  await queueDefault.add('noop', { legacy: run }, { repeat: { pattern: '* * * * * *', tz: 'Europe/Berlin', limit: 2 }, jobId: `legacy-${run}` })
+  await until('it came twice', async () => (await queueDefault.getJobs(['completed'], 0, 500)).filter((job) => job.data.legacy === run).length >= 2)
+  for (const entry of await queueDefault.getRepeatableJobs()) await queueDefault.removeRepeatableByKey(entry.key)
+})
+
+await check('logs that a job wrote are read by npm', async () => {
+  const job = await queueDefault.add('http-request', { url: `${own}/live` })
+  const result = await job.waitUntilFinished(events, 10_000)
+  equal([result.status, result.body.alive], [200, true], 'the result')
+  assert((await queueDefault.getJobLogs(job.id)).logs[0].includes('200'), 'there is no log')
+})
+
+console.log('# HTTP, a worker of npm')
+
+// A queue that this server has workers for would be shared between both.
+const shared = `npm-${run}`
+const names = []
+const workerOf = (name, processor, options = {}) => keep(new Worker(name, processor, { connection, ...options }))
+
+await check('our events reach npm: waiting, active, completed', async () => {
+  const seen = []
+  for (const event of ['waiting', 'active', 'completed']) events.on(event, ({ jobId }) => seen.push(`${event} ${jobId}`))
+  const { jobId } = await post('/schedule', { type: 'noop', payload: {}, options: { priority: 'high' } })
+  await until('all were told', () => ['active', 'completed'].every((event) => seen.includes(`${event} ${jobId}`)))
+})
+
+await check('npm reads a job that came over HTTP, with its options', async () => {
+  const { jobId } = await post('/jobs', { type: 'noop', payload: { a: 1 }, options: { delay: 60_000, attempts: 4, priority: 7, backoff: { type: 'fixed', delay: 9 } } })
+  const job = await queueDefault.getJob(jobId)
+  equal([job.name, job.data.payload, job.opts.attempts, job.opts.backoff, job.opts.priority], ['noop', { a: 1 }, 4, { type: 'fixed', delay: 9 }, 7], 'the job')
+  equal(await job.getState(), 'delayed', 'the state')
+  await job.promote()
+  await until('it is completed', async () => await state(jobId) === 'completed')
+})
+
+await check('a worker of npm and ours share a queue, and each job is run once', async () => {
+  const counts = new Map()
+  const worker = workerOf(shared, async (job) => { counts.set(job.id, (counts.get(job.id) ?? 0) + 1); return 'npm' }, { concurrency: 5 })
+  await worker.waitUntilReady()
+  const ids = []
+  for (let number = 0; number < 100; number += 1) ids.push((await post('/jobs', { type: 'noop', payload: { durationMs: 2 }, queue: shared })).jobId)
+  await until('all are completed', async () => (await Promise.all(ids.map(state))).every((word) => word === 'completed'))
+  const results = await Promise.all(ids.map(async (id) => (await call('GET', `/jobs/${id}`)).body.result))
+  const byNpm = results.filter((result) => result === 'npm').length
+  equal([byNpm, [...counts.values()].every((count) => count === 1)], [counts.size, true], 'what npm ran')
+  await worker.close()
+  names.push(shared)
+})
+
+await check('an npm worker that fails, reports progress and logs is seen over HTTP', async () => {
+  await post(`/queues/${shared}/pause`)
+  const { jobId } = await post('/jobs', { type: `odd-${run}`, payload: { x: 1 }, queue: shared, options: { attempts: 1 } })
+  const client = queue(shared)
+  const job = await client.getJob(jobId)
+  await job.updateProgress({ step: 2 })
+  await job.log('a row of npm')
+  equal((await call('GET', `/progress/${jobId}`)).body.progress, { step: 2 }, 'the progress')
+  equal((await call('GET', `/jobs/${jobId}/logs`)).body.logs, ['a row of npm'], 'the logs')
+  equal((await call('DELETE', `/jobs/${jobId}`)).status, 200, 'the removal')
+  equal(await client.getJob(jobId), undefined, 'the job')
+  await post(`/queues/${shared}/resume`)
+})
+
+await check('a schedule made over HTTP is npm\'s job scheduler too', async () => {
+  await post('/scheduled', { name: `http-${run}`, type: 'noop', schedule: '0 9 * * 1', payload: { p: 1 }, timezone: 'America/New_York' })
+  const scheduler = await queueDefault.getJobScheduler(`http-${run}`)
+  equal([scheduler.pattern, scheduler.tz, scheduler.name], ['0 9 * * 1', 'America/New_York', 'noop'], 'the scheduler')
+  equal((await call('DELETE', `/scheduled/http-${run}`)).status, 200, 'the removal')
+  equal(await queueDefault.getJobScheduler(`http-${run}`), undefined, 'the scheduler')
+})
+
+await check('a hundred requests at a time are all taken', async () => {
+  const answers = await Promise.all(Array.from({ length: 100 }, () => call('POST', '/jobs', { type: 'noop', payload: {} })))
+  equal(answers.filter(({ status }) => status === 201).length, 100, 'the number of accepted jobs')
+  equal(new Set(answers.map(({ body }) => body.jobId)).size, 100, 'the number of ids')
+})
+
+await check('bad requests are refused with the fields or the reason', async () => {
+  const none = await call('POST', '/schedule', { payload: {} })
+  assert(none.status === 400 && none.body.details[0].field === 'type', JSON.stringify(none))
+  const cron = await call('POST', '/schedule', { type: 't', payload: {}, schedule: 'invalid' })
+  assert(cron.status === 400 && cron.body.reason, JSON.stringify(cron))
+  equal((await call('GET', '/jobs/none')).status, 404, 'the status')
+})
+
+await check('health is quick, also ten times at once', async () => {
+  const began = Date.now()
+  const answers = await Promise.all(Array.from({ length: 10 }, () => call('GET', '/health')))
+  assert(Date.now() - began < 1_000, 'it took too long')
+  const { body } = answers[0]
+  equal([body.status, body.service, body.dependencies.redis.status, Array.isArray(body.queues)], ['healthy', 'jobs', 'connected', true], 'health')
+})
+
+await check('npm sees our workers', async () => {
+  const workers = await queueDefault.getWorkers()
+  assert(workers.some((worker) => String(worker.rawname ?? worker.name).includes('nself-jobs')), JSON.stringify(workers))
+})
+
+await finish(failed)

@@ -7,6 +7,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=install.sh
 . "$root/install.sh"
 cd "$root"
+moto=5.2.1
 
 node_is_enough() {
   command -v npm >/dev/null && [ "$(node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/')" -ge 18 ] 2>/dev/null
@@ -14,9 +15,31 @@ node_is_enough() {
 
 missing_packages() {
   missing_engine_packages
-  # Real client libraries talk to the plugins' servers.
+  # Real clients, real servers beside the plugins, and real readers of what the plugins make.
   node_is_enough || say nodejs npm
   command -v git >/dev/null || say git
+  command -v chromium >/dev/null || say chromium
+  command -v exiftool >/dev/null || say libimage-exiftool-perl
+  command -v promtool >/dev/null || say prometheus
+  command -v setpriv >/dev/null || say util-linux
+  /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null || say python3-aiosmtpd
+  /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || say python3-venv
+  compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || say postgresql
+}
+
+# An S3-compatible server, in a folder of its own beside the build.
+install_moto() {
+  local folder
+  folder="$(target_folder)/moto-$moto"
+  if [ ! -x "$folder/bin/moto_server" ]; then
+    rm -rf "$folder.new" && /usr/bin/python3 -m venv "$folder.new"
+    "$folder.new/bin/python" -m pip install --quiet --disable-pip-version-check "moto[server]==$moto"
+    mv "$folder.new" "$folder"
+    # The scripts of a virtual environment name the folder that it was made in.
+    sed -i "1s|$folder.new|$folder|" "$folder"/bin/moto_server
+  fi
+  NSELF_TEST_MOTO="$folder/bin/moto_server"
+  export NSELF_TEST_MOTO
 }
 
 # The lock file's digest beside the modules tells whether they are still what it asks for.
@@ -32,16 +55,17 @@ step "== what the tests need"
 # shellcheck disable=SC2046 # a list of words
 ensure_build_tools $(missing_packages)
 ensure_engine
-if [ -f tests/clients/package.json ]; then install_clients; fi
+install_clients
+install_moto
 NSELF_TEST_NODE=$(command -v node)
 export NSELF_TEST_NODE
 
 step "== shell"
 if command -v shellcheck >/dev/null; then
-  shellcheck -x install.sh plugins/*.sh benches/*.sh tests/run.sh .ci/run
+  shellcheck -x install.sh plugins/*.sh plugins/*/*.sh benches/*.sh tests/run.sh .ci/run
 else
   say "shellcheck is not installed: the scripts are only parsed"
-  for script in install.sh plugins/*.sh benches/*.sh tests/run.sh .ci/run; do bash -n "$script"; done
+  for script in install.sh plugins/*.sh plugins/*/*.sh benches/*.sh tests/run.sh .ci/run; do bash -n "$script"; done
 fi
 
 step "== format"

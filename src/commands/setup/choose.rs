@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::http::Http;
 use crate::name::PluginName;
+use crate::needs::address_of;
 use crate::project::Project;
 use crate::registries;
 use crate::registry::{LicenceNeed, Release};
@@ -51,9 +52,8 @@ pub(super) async fn plugins(cx: &Context, project: &Project, flags: &RegistryFla
 
 /// Services come by themselves with what needs them.
 fn is_offered(release: &Release) -> bool {
-    release.not_installable.is_none()
-        && release.licence_need == LicenceNeed::None
-        && release.category != "infrastructure"
+    let is_service = address_of(release.name.as_str(), "").is_some();
+    release.not_installable.is_none() && release.licence_need == LicenceNeed::None && !is_service
 }
 
 fn line(name: &PluginName, set: Option<&str>, release: Option<&Release>) -> String {

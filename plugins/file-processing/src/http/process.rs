@@ -1,0 +1,208 @@
+//! `/process`: several operations on one file at once (a form), or ordered for later (JSON).
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Json;
+use axum::extract::{FromRequest, Request, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use nself_plugin_server::{Failure, Fields, JsonObject, clock};
+use serde_json::{Map, Value, json};
+
+use crate::app::App;
+use crate::content::Kind;
+use crate::http::parameters::Parameters;
+use crate::http::{Shared, images, jobs, switched_off};
+use crate::images::{LONGEST_SIDE, Output, Recipe, Rendering, Shape, Source, optimize, render};
+use crate::jobs::{Job, Options, State as JobState, Thumbnail, store_thumbnail, thumbnails};
+use crate::keys;
+use crate::problem::Problem;
+use crate::upload::Upload;
+use crate::works::Control;
+
+/// What a caller wants done.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wishes {
+    /// The box that a resized image fits into.
+    pub(super) within: Option<(u32, u32)>,
+    pub(super) optimize: bool,
+    pub(super) thumbnail: bool,
+    pub(super) quality: Option<u8>,
+}
+
+pub(super) async fn process(State(app): Shared, request: Request) -> Result<Response, Failure> {
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if kind.to_ascii_lowercase().starts_with("application/json") {
+        let JsonObject(fields) = JsonObject::from_request(request, &()).await?;
+        return jobs::order(&app, fields, StatusCode::ACCEPTED).await.map(IntoResponse::into_response);
+    }
+    at_once(&app, request).await.map(IntoResponse::into_response)
+}
+
+async fn at_once(app: &Arc<App>, request: Request) -> Result<Json<Value>, Failure> {
+    let _ticket = app.works.admit()?;
+    let base = app.links.base(request.headers());
+    let mut form = app.intake.receive_one(request).await?;
+    let upload = form.one_file()?;
+    let options = form.fields.remove("options").unwrap_or_else(|| "{}".to_owned());
+    let mut fields = Parameters::new(form.fields);
+    let file_id = fields.file_id();
+    fields.finish()?;
+    let options =
+        serde_json::from_str(&options).map_err(|error| Problem::field("options", format!("is not JSON: {error}")))?;
+    let mut options = Fields::new(options);
+    let wishes = read_wishes(app, &mut options);
+    options.finish().map_err(|details| Failure::invalid(&details))?;
+    let began = Instant::now();
+    let done = make(app, &upload, &file_id, wishes).await;
+    app.counters.count("process", done.is_ok(), began.elapsed());
+    let (output, thumbnails) = done.map_err(|problem| problem.about(&file_id))?;
+    let key = keys::result(output.format);
+    app.storage.put(&key, output.bytes.clone()).await?;
+    let job = record(app, &upload, &file_id, key.as_ref(), thumbnails).await?;
+    Ok(Json(Value::Object(answer(app, &base, &output, &key, &job))))
+}
+
+/// The wishes of an object; what it does not mention is done, but for resizing.
+pub(super) fn read_wishes(app: &App, fields: &mut Fields) -> Wishes {
+    let mut side = |field: &str| {
+        let side = fields.optional_count(field)?;
+        let legal = u32::try_from(side).ok().filter(|side| (1..=LONGEST_SIDE).contains(side));
+        if legal.is_none() {
+            fields.reject(field, &format!("must be a whole number from 1 to {LONGEST_SIDE}"));
+        }
+        legal
+    };
+    let (max_width, max_height) = (side("maxWidth"), side("maxHeight"));
+    let (width, height) = (side("width"), side("height"));
+    let resize = fields.take("resize");
+    let inner = |name: &str| {
+        let side = resize.as_ref()?.get(name)?.as_u64()?;
+        u32::try_from(side).ok().filter(|side| (1..=LONGEST_SIDE).contains(side))
+    };
+    let width = max_width.or(width).or(inner("width")).or(inner("maxWidth"));
+    let height = max_height.or(height).or(inner("height")).or(inner("maxHeight"));
+    let wanted = resize.as_ref().is_some_and(|wish| wish.as_bool() != Some(false));
+    let images = &app.config.images;
+    let within = (wanted || width.is_some() || height.is_some())
+        .then(|| (width.unwrap_or(images.max_width), height.unwrap_or(images.max_height)));
+    let quality = fields.optional_count("quality");
+    let legal = quality.and_then(|quality| u8::try_from(quality).ok()).filter(|quality| (1..=100).contains(quality));
+    if quality.is_some() && legal.is_none() {
+        fields.reject("quality", "must be a whole number from 1 to 100");
+    }
+    let wish = |value: Option<Value>| value.is_none_or(|value| value.as_bool() != Some(false));
+    let (optimize, thumbnail) = (wish(fields.take("optimize")), wish(fields.take("thumbnail")));
+    Wishes { within, optimize, thumbnail, quality: legal }
+}
+
+impl Wishes {
+    pub(super) fn options(self) -> Options {
+        Options { within: self.within, quality: self.quality }
+    }
+}
+
+async fn make(
+    app: &Arc<App>,
+    upload: &Upload,
+    file_id: &str,
+    wishes: Wishes,
+) -> Result<(Output, Vec<Thumbnail>), Problem> {
+    match upload.kind {
+        Kind::Pdf => return Err(switched_off::pdf(upload)),
+        kind if kind.is_video() => return Err(switched_off::no_video()),
+        _ => (),
+    }
+    let source = app.source(upload)?;
+    let images = app.config.images.clone();
+    let work = move |control: &Control| {
+        if !wishes.optimize && !wishes.thumbnail && wishes.within.is_none() {
+            let output = source.perform(Recipe::Strip(wishes.rendering(images.quality)), control)?;
+            return Ok((output, Vec::new()));
+        }
+        let header = source.header(control)?;
+        source.with_pixels(&header, true, control, |bytes, decoded| {
+            let rendering = wishes.rendering(images.quality);
+            let Source { limits, .. } = source;
+            let output = if wishes.optimize {
+                optimize(bytes, decoded, rendering, control, limits)?
+            } else {
+                render(decoded, rendering, limits, control)?
+            };
+            let thumbnails =
+                if wishes.thumbnail { thumbnails(decoded, &images, &source, control)? } else { Vec::new() };
+            Ok((output, thumbnails))
+        })
+    };
+    let (output, made) = app.works.run("process", work).await?;
+    let mut stored = Vec::with_capacity(made.len());
+    for (side, thumbnail) in made {
+        stored.push(store_thumbnail(app, file_id, side, thumbnail).await?);
+    }
+    Ok((output, stored))
+}
+
+impl Wishes {
+    fn rendering(self, default_quality: u8) -> Rendering {
+        Rendering {
+            shape: self.within.map(|(width, height)| Shape::within(width, height)),
+            format: None,
+            quality: self.quality.unwrap_or(default_quality),
+            progressive: self.optimize,
+            small: self.optimize,
+        }
+    }
+}
+
+/// Notes what was done as a job that has ended, so that `/status/:fileId` and lists know of it.
+async fn record(
+    app: &App,
+    upload: &Upload,
+    file_id: &str,
+    key: &str,
+    thumbnails: Vec<Thumbnail>,
+) -> Result<Job, Problem> {
+    let now = clock::milliseconds(clock::now());
+    let job = Job {
+        file_name: upload.name.clone(),
+        file_size: Some(upload.size),
+        mime_type: Some(upload.kind.mime().to_owned()),
+        state: JobState::Completed,
+        started_at: Some(now),
+        ended_at: Some(now),
+        result_path: Some(key.to_owned()),
+        thumbnails,
+        ..Job::new(keys::new_id(), file_id.to_owned(), now)
+    };
+    app.desk.accept(job).await
+}
+
+fn answer(app: &App, base: &str, output: &Output, key: &object_store::path::Path, job: &Job) -> Map<String, Value> {
+    let mut answer = images::answer(app, base, output, key);
+    let thumbnails = jobs::thumbnail_views(app, base, &job.thumbnails);
+    // The middle one is what lists show.
+    let thumbnail = thumbnails.get(thumbnails.len() / 2).map(|view| view["url"].clone());
+    let metadata = json!({
+        "stripped": true,
+        "width": output.width,
+        "height": output.height,
+        "format": output.format,
+        "size": output.bytes.len(),
+        "mimeType": format!("image/{}", output.format),
+    });
+    for (field, value) in [
+        ("success", json!(true)),
+        ("fileId", json!(job.file_id)),
+        ("jobId", json!(job.id)),
+        ("status", json!(job.state.as_str())),
+        ("originalSize", json!(job.file_size)),
+        ("thumbnail", json!(thumbnail)),
+        ("thumbnails", json!(thumbnails)),
+        ("metadata", metadata),
+    ] {
+        answer.insert(field.to_owned(), value);
+    }
+    answer
+}

@@ -1,0 +1,291 @@
+//! Owns the states of all jobs: in memory for readers, on disk before anybody sees them.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use nself_plugin_server::{ConfigurationError, clock};
+use prometheus::IntGauge;
+use tokio::sync::Notify;
+
+use crate::jobs::{Job, Journal, State};
+use crate::problem::Problem;
+
+/// A job that was begun this often without coming to an end takes the process down each time.
+const MOST_ATTEMPTS: u32 = 3;
+/// The most ended jobs that are kept, whatever their age.
+const MOST_ENDED: usize = 10_000;
+
+/// How many jobs stand where.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) pending: usize,
+    pub(crate) processing: usize,
+    pub(crate) completed: usize,
+    pub(crate) failed: usize,
+    pub(crate) cancelled: usize,
+    pub(crate) thumbnails: usize,
+    /// Milliseconds of all completed jobs together.
+    pub(crate) duration_ms: u64,
+}
+
+/// All jobs.
+pub(crate) struct Desk {
+    journal: Journal,
+    jobs: Mutex<BTreeMap<String, Job>>,
+    /// Held while a change is on its way to disk, so that changes keep their order.
+    writing: tokio::sync::Mutex<u64>,
+    most_pending: usize,
+    waiting: IntGauge,
+    /// Wakes whoever works jobs off.
+    pub(crate) news: Notify,
+}
+
+impl Desk {
+    /// Takes up the jobs of the journal: those that were under way are begun again.
+    pub(crate) fn open(journal: Journal, most_pending: usize, waiting: IntGauge) -> Result<Self, ConfigurationError> {
+        let mut jobs = journal.load()?;
+        let mut last = 0;
+        for job in &mut jobs {
+            last = last.max(job.number);
+            if job.state == State::Processing {
+                resume(job);
+            }
+        }
+        let pending = jobs.iter().filter(|job| job.state == State::Pending).count();
+        waiting.add(i64::try_from(pending).unwrap_or(i64::MAX));
+        Ok(Self {
+            journal,
+            jobs: Mutex::new(jobs.into_iter().map(|job| (job.id.clone(), job)).collect()),
+            writing: tokio::sync::Mutex::new(last),
+            most_pending,
+            waiting,
+            news: Notify::new(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Job>> {
+        // A panic between two changes of a map entry leaves the entry whole.
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Accepts a job: it is on disk once this returns.
+    pub(crate) async fn accept(&self, mut job: Job) -> Result<Job, Problem> {
+        let mut last = self.writing.lock().await;
+        let pending = self.counts().pending;
+        if job.state == State::Pending && pending >= self.most_pending {
+            return Err(Problem::Busy(pending, self.most_pending));
+        }
+        *last += 1;
+        job.number = *last;
+        self.publish(job.clone()).await?;
+        self.news.notify_one();
+        Ok(job)
+    }
+
+    /// Changes a job, unless the change says that it does not apply; gives back the job as it then is.
+    pub(crate) async fn change(&self, id: &str, change: impl FnOnce(&mut Job) -> bool) -> Result<Option<Job>, Problem> {
+        let _writing = self.writing.lock().await;
+        let Some(mut job) = self.get(id) else { return Ok(None) };
+        if change(&mut job) {
+            self.publish(job.clone()).await?;
+        }
+        Ok(Some(job))
+    }
+
+    async fn publish(&self, job: Job) -> Result<(), Problem> {
+        let written = self.journal.put(&job).await;
+        written.map_err(|error| Problem::Storage(format!("the jobs' journal cannot be written: {error}")))?;
+        let is_pending = i64::from(job.state == State::Pending);
+        let before = self.lock().insert(job.id.clone(), job);
+        let was_pending = i64::from(before.is_some_and(|before| before.state == State::Pending));
+        self.waiting.add(is_pending - was_pending);
+        Ok(())
+    }
+
+    /// A job by its id.
+    pub(crate) fn get(&self, id: &str) -> Option<Job> {
+        self.lock().get(id).cloned()
+    }
+
+    /// The newest job of a file.
+    pub(crate) fn latest_of(&self, file_id: &str) -> Option<Job> {
+        let jobs = self.lock();
+        jobs.values().filter(|job| job.file_id == file_id).max_by_key(|job| job.number).cloned()
+    }
+
+    /// Jobs in a state, newest first, and how many there are in all.
+    pub(crate) fn list(&self, state: Option<State>, limit: usize, offset: usize) -> (Vec<Job>, usize) {
+        let jobs = self.lock();
+        let mut found: Vec<&Job> = jobs.values().filter(|job| state.is_none_or(|state| job.state == state)).collect();
+        found.sort_unstable_by_key(|job| std::cmp::Reverse(job.number));
+        let total = found.len();
+        (found.into_iter().skip(offset).take(limit).cloned().collect(), total)
+    }
+
+    /// How many jobs stand where.
+    pub(crate) fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for job in self.lock().values() {
+            counts.thumbnails += job.thumbnails.len();
+            match job.state {
+                State::Pending => counts.pending += 1,
+                State::Processing => counts.processing += 1,
+                State::Failed => counts.failed += 1,
+                State::Cancelled => counts.cancelled += 1,
+                State::Completed => {
+                    counts.completed += 1;
+                    counts.duration_ms += job.duration_ms().unwrap_or_default();
+                }
+            }
+        }
+        counts
+    }
+
+    /// The next job to begin, now processing: lower priority numbers first, then the order of arrival. Jobs that
+    /// `waits` tells of are passed over.
+    pub(crate) async fn begin_next(&self, waits: impl Fn(&str) -> bool) -> Result<Option<Job>, Problem> {
+        let next = {
+            let jobs = self.lock();
+            let pending = jobs.values().filter(|job| job.state == State::Pending && !waits(&job.id));
+            pending.min_by_key(|job| (job.priority, job.number)).map(|job| job.id.clone())
+        };
+        let Some(id) = next else { return Ok(None) };
+        let begun = self.change(&id, |job| {
+            let is_next = job.state == State::Pending;
+            if is_next {
+                job.state = State::Processing;
+                job.attempts += 1;
+                job.started_at = Some(clock::milliseconds(clock::now()));
+            }
+            is_next
+        });
+        Ok(begun.await?.filter(|job| job.state == State::Processing))
+    }
+
+    /// Cancels a job that has not come to its end.
+    pub(crate) async fn cancel(&self, id: &str) -> Result<Job, Problem> {
+        let mut before = None;
+        let changed = self.change(id, |job| {
+            before = Some(job.state);
+            let is_open = !job.state.is_end();
+            if is_open {
+                job.state = State::Cancelled;
+                job.ended_at = Some(clock::milliseconds(clock::now()));
+            }
+            is_open
+        });
+        let job = changed.await?.ok_or_else(|| Problem::Missing(format!("there is no job `{id}`")))?;
+        match before {
+            Some(state) if state.is_end() => Err(Problem::Conflict(format!("the job is {} already", state.as_str()))),
+            _ => Ok(job),
+        }
+    }
+
+    /// Jobs whose end is still to be told.
+    pub(crate) fn untold(&self) -> Vec<Job> {
+        self.lock().values().filter(|job| job.webhook_due).cloned().collect()
+    }
+
+    /// Forgets jobs that ended before a time, and the oldest of too many.
+    pub(crate) async fn forget_before(&self, time: u64) -> Result<usize, Problem> {
+        let _writing = self.writing.lock().await;
+        let old: Vec<String> = {
+            let jobs = self.lock();
+            let mut ended: Vec<&Job> = jobs.values().filter(|job| job.state.is_end() && !job.webhook_due).collect();
+            ended.sort_unstable_by_key(|job| std::cmp::Reverse(job.number));
+            let is_old = |at: usize, job: &Job| at >= MOST_ENDED || job.ended_at.is_none_or(|ended| ended < time);
+            ended.iter().enumerate().filter(|(at, job)| is_old(*at, job)).map(|(_, job)| job.id.clone()).collect()
+        };
+        let removed = self.journal.remove(old.clone()).await;
+        removed.map_err(|error| Problem::Storage(format!("the jobs' journal cannot be written: {error}")))?;
+        let mut jobs = self.lock();
+        for id in &old {
+            jobs.remove(id);
+        }
+        Ok(old.len())
+    }
+}
+
+/// What becomes of a job that was under way when the process ended.
+fn resume(job: &mut Job) {
+    if job.attempts < MOST_ATTEMPTS {
+        job.state = State::Pending;
+        return;
+    }
+    job.state = State::Failed;
+    job.ended_at = Some(clock::milliseconds(clock::now()));
+    job.error = Some(format!("it was begun {MOST_ATTEMPTS} times and the server ended each time"));
+    job.webhook_due = job.webhook_url.is_some();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(folder: &std::path::Path) -> Desk {
+        let journal = Journal::open(&folder.join("jobs.redb")).expect("a journal");
+        Desk::open(journal, 3, IntGauge::new("waiting", "Waiting.").expect("a name")).expect("jobs")
+    }
+
+    fn job(id: &str, priority: u64) -> Job {
+        Job { priority, ..Job::new(id.to_owned(), format!("file-{id}"), 1) }
+    }
+
+    async fn begin(desk: &Desk) -> Option<String> {
+        desk.begin_next(|_| false).await.expect("written").map(|job| job.id)
+    }
+
+    #[tokio::test]
+    async fn jobs_go_by_priority_then_arrival_and_a_full_queue_refuses() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let desk = open(folder.path());
+        for (id, priority) in [("z", 5), ("a", 5), ("m", 1)] {
+            desk.accept(job(id, priority)).await.expect("accepted");
+        }
+        let full = desk.accept(job("x", 1)).await;
+        assert!(matches!(full, Err(Problem::Busy(3, 3))), "{full:?}");
+        let mut order = Vec::new();
+        while let Some(id) = begin(&desk).await {
+            order.push(id);
+        }
+        assert_eq!(order, ["m", "z", "a"]);
+    }
+
+    #[tokio::test]
+    async fn a_job_under_way_is_begun_again_after_a_kill_but_not_for_ever() {
+        let folder = tempfile::tempdir().expect("a folder");
+        open(folder.path()).accept(job("a", 5)).await.expect("accepted");
+        for _ in 0..MOST_ATTEMPTS {
+            // Dropped without an end, as a killed process leaves it.
+            assert_eq!(begin(&open(folder.path())).await.as_deref(), Some("a"));
+        }
+        let desk = open(folder.path());
+        assert_eq!(desk.get("a").map(|job| job.state), Some(State::Failed));
+        assert_eq!(begin(&desk).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_job_is_cancelled_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let desk = open(folder.path());
+        desk.accept(job("a", 5)).await.expect("accepted");
+        assert_eq!(desk.cancel("a").await.expect("cancelled").state, State::Cancelled);
+        assert!(matches!(desk.cancel("a").await, Err(Problem::Conflict(_))));
+        assert!(matches!(desk.cancel("b").await, Err(Problem::Missing(_))));
+        assert_eq!(begin(&desk).await, None);
+    }
+
+    #[tokio::test]
+    async fn ended_jobs_are_forgotten_and_open_ones_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let desk = open(folder.path());
+        for id in ["a", "b"] {
+            desk.accept(job(id, 5)).await.expect("accepted");
+        }
+        desk.cancel("a").await.expect("cancelled");
+        assert_eq!(desk.forget_before(u64::MAX).await.expect("written"), 1);
+        drop(desk);
+        let desk = open(folder.path());
+        assert!(desk.get("a").is_none() && desk.get("b").is_some());
+    }
+}

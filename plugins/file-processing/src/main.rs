@@ -1,0 +1,25 @@
+//! The file-processing plugin: images resized, converted, thumbnailed and freed of metadata, at once or as jobs.
+//!
+//! `config` reads the settings, `upload` brings bodies to disk, `content` tells what a file is, `images` decodes,
+//! changes and encodes, `works` bounds all of that, `storage` keeps files, `links` names them to callers, `jobs` works
+//! off what was accepted, `outbound` asks other servers, `http` answers requests, `upkeep` tidies.
+
+mod app;
+mod config;
+mod content;
+mod counters;
+mod http;
+mod images;
+mod jobs;
+mod keys;
+mod links;
+mod outbound;
+mod problem;
+mod storage;
+mod upkeep;
+mod upload;
+mod works;
+
+fn main() -> std::process::ExitCode {
+    nself_plugin_server::run(app::build)
+}

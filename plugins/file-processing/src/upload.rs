@@ -1,0 +1,319 @@
+//! Brings forms to disk: files are streamed to temporary files on the volume, never into memory, and counted on the
+//! way. What is dropped before its end leaves no file behind.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use multer::{Field, Multipart};
+use nself_plugin_server::Origins;
+use tempfile::TempPath;
+use tokio::io::AsyncWriteExt;
+
+use crate::content::{self, Kind};
+use crate::problem::Problem;
+
+/// Text fields of a form, and the bytes of one of them.
+const MOST_FIELDS: usize = 64;
+const FIELD_BYTES: usize = 64 * 1024;
+/// What a form may hold beside its files' bytes.
+const FORM_BYTES: u64 = 1 << 20;
+/// Files of one form.
+const MOST_FILES: usize = 100;
+/// Where uploads go and how large they may be.
+pub(crate) struct Intake {
+    folder: PathBuf,
+    pub(crate) file_bytes: u64,
+    request_bytes: u64,
+    idle: Duration,
+    origins: Origins,
+}
+
+/// A file on disk that is removed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    pub(crate) path: TempPath,
+    pub(crate) size: u64,
+    /// The name that its sender gave it.
+    pub(crate) name: Option<String>,
+    pub(crate) kind: Kind,
+}
+
+/// A form that was received.
+#[derive(Debug, Default)]
+pub(crate) struct Form {
+    pub(crate) files: Vec<Upload>,
+    pub(crate) fields: HashMap<String, String>,
+}
+
+impl Form {
+    /// Its only file.
+    pub(crate) fn one_file(&mut self) -> Result<Upload, Problem> {
+        match self.files.len() {
+            0 => Err(Problem::field("file", "is required")),
+            1 => Ok(self.files.remove(0)),
+            _ => Err(Problem::field("file", "must be one file")),
+        }
+    }
+}
+
+impl Intake {
+    /// Takes uploads into a folder, which is emptied of what an earlier process left.
+    pub(crate) fn new(folder: PathBuf, limits: (u64, u64), idle: Duration, origins: Origins) -> std::io::Result<Self> {
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+        std::fs::create_dir_all(&folder)?;
+        Ok(Self { folder, file_bytes: limits.0, request_bytes: limits.1.max(limits.0), idle, origins })
+    }
+
+    /// Receives a form with one file.
+    pub(crate) async fn receive_one(&self, request: Request) -> Result<Form, Problem> {
+        self.receive(request, self.file_bytes, 1).await
+    }
+
+    /// Receives a form with several files.
+    pub(crate) async fn receive_many(&self, request: Request) -> Result<Form, Problem> {
+        self.receive(request, self.request_bytes, MOST_FILES).await
+    }
+
+    async fn receive(&self, request: Request, total: u64, most_files: usize) -> Result<Form, Problem> {
+        let (parts, body) = request.into_parts();
+        self.check_origin(&parts.headers)?;
+        let boundary = boundary(&parts.headers)?;
+        let announced = announced(&parts.headers);
+        if let Some(size) = announced.filter(|size| *size > total.saturating_add(FORM_BYTES)) {
+            return Err(Problem::TooLarge(Some(size), self.file_bytes));
+        }
+        let mut parts = Multipart::new(body.into_data_stream(), boundary);
+        let mut form = Form::default();
+        let mut left = total;
+        while let Some(field) = self.in_time(parts.next_field()).await?.map_err(|error| broken_form(&error))? {
+            if field.file_name().is_none() && !is_file_field(field.name()) {
+                self.read_text(field, &mut form).await?;
+                continue;
+            }
+            if form.files.len() == most_files {
+                return Err(Problem::field("file", format!("must not be more than {most_files} files")));
+            }
+            let upload = self.store(field, left.min(self.file_bytes), announced).await?;
+            left -= upload.size;
+            form.files.push(upload);
+        }
+        Ok(form)
+    }
+
+    /// A form is what pages of other origins may post without asking; those that may not read answers may not post.
+    fn check_origin(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let text = |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
+        let Some(origin) = text(ORIGIN) else { return Ok(()) };
+        let is_own = origin.split_once("://").is_some_and(|(_, host)| Some(host) == text(HOST));
+        match &self.origins {
+            Origins::Only(list) if !is_own && !list.iter().any(|allowed| allowed == origin) => {
+                let hint = "add it to `FILE_PROCESSING_CORS_ORIGIN`";
+                Err(Problem::Forbidden(format!("pages of this origin may not send files; {hint}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn in_time<T>(&self, step: impl Future<Output = T>) -> Result<T, Problem> {
+        tokio::time::timeout(self.idle, step).await.map_err(|_| Problem::Slow)
+    }
+
+    async fn read_text(&self, mut field: Field<'_>, form: &mut Form) -> Result<(), Problem> {
+        let name = field.name().unwrap_or_default().to_owned();
+        let mut bytes = Vec::new();
+        while let Some(chunk) = self.in_time(field.chunk()).await?.map_err(|error| broken_form(&error))? {
+            if bytes.len() + chunk.len() > FIELD_BYTES || form.fields.len() == MOST_FIELDS {
+                return Err(Problem::field(&name, "is too long, or the form has too many fields"));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        let text = String::from_utf8(bytes).map_err(|_| Problem::field(&name, "must be UTF-8"))?;
+        form.fields.insert(name, text.trim().to_owned());
+        Ok(())
+    }
+
+    async fn store(&self, mut field: Field<'_>, limit: u64, announced: Option<u64>) -> Result<Upload, Problem> {
+        let name = field.file_name().map(str::to_owned);
+        let (file, path) = self.temporary()?;
+        let mut file = tokio::fs::File::from_std(file);
+        let mut size = 0;
+        while let Some(chunk) = self.in_time(field.chunk()).await?.map_err(|error| broken_form(&error))? {
+            size += chunk.len() as u64;
+            if size > limit {
+                return Err(Problem::TooLarge(announced.or(Some(size)), limit));
+            }
+            file.write_all(&chunk).await.map_err(|error| unwritable(&error))?;
+        }
+        file.flush().await.map_err(|error| unwritable(&error))?;
+        drop(file);
+        Self::finish(path, size, name)
+    }
+
+    /// Takes a file from elsewhere than a form, such as the storage.
+    pub(crate) async fn take<S, E>(&self, mut pieces: S, name: Option<String>) -> Result<Upload, Problem>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Unpin,
+        E: std::fmt::Display,
+    {
+        let (file, path) = self.temporary()?;
+        let mut file = tokio::fs::File::from_std(file);
+        let mut size = 0;
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(|error| Problem::Storage(format!("reading a file broke off: {error}")))?;
+            size += piece.len() as u64;
+            if size > self.file_bytes {
+                return Err(Problem::TooLarge(Some(size), self.file_bytes));
+            }
+            file.write_all(&piece).await.map_err(|error| unwritable(&error))?;
+        }
+        file.flush().await.map_err(|error| unwritable(&error))?;
+        drop(file);
+        Self::finish(path, size, name)
+    }
+
+    fn temporary(&self) -> Result<(std::fs::File, TempPath), Problem> {
+        let file = tempfile::NamedTempFile::new_in(&self.folder).map_err(|error| unwritable(&error))?;
+        Ok(file.into_parts())
+    }
+
+    fn finish(path: TempPath, size: u64, name: Option<String>) -> Result<Upload, Problem> {
+        let kind = content::of_file(&path).map_err(|error| unwritable(&error))?;
+        Ok(Upload { path, size, name, kind })
+    }
+
+    /// The folder, for those that look whether it is empty.
+    #[cfg(test)]
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+impl AsRef<Path> for Upload {
+    fn as_ref(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn is_file_field(name: Option<&str>) -> bool {
+    matches!(name, Some("file" | "files" | "files[]"))
+}
+
+fn unwritable(error: &std::io::Error) -> Problem {
+    Problem::Storage(format!("writing a temporary file failed: {error}"))
+}
+
+fn broken_form(error: &multer::Error) -> Problem {
+    Problem::field("body", format!("is no whole form: {error}"))
+}
+
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn boundary(headers: &HeaderMap) -> Result<String, Problem> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    multer::parse_boundary(kind).map_err(|_| {
+        let essence = kind.split(';').next().unwrap_or_default();
+        Problem::NoForm(essence.trim().to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use futures_util::stream;
+
+    const HEAD: &str = "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.png\"\r\n\
+        content-type: image/png\r\n\r\n";
+
+    fn intake(folder: &Path, file_bytes: u64) -> Intake {
+        let origins = Origins::Only(vec!["http://good".to_owned()]);
+        let idle = Duration::from_millis(100);
+        Intake::new(folder.join("incoming"), (file_bytes, file_bytes * 3), idle, origins).expect("a folder")
+    }
+
+    fn request() -> axum::http::request::Builder {
+        Request::builder().method("POST").header(CONTENT_TYPE, "multipart/form-data; boundary=b")
+    }
+
+    fn form_of(bytes: usize) -> Body {
+        Body::from(format!("{HEAD}{}\r\n--b--\r\n", "x".repeat(bytes)))
+    }
+
+    fn left_over(intake: &Intake) -> usize {
+        std::fs::read_dir(intake.folder()).expect("the folder").count()
+    }
+
+    async fn receive(intake: &Intake, body: Body) -> Result<Form, Problem> {
+        let request = request().body(body).expect("a request");
+        intake.receive_one(request).await
+    }
+
+    #[tokio::test]
+    async fn a_file_of_the_limit_is_taken_and_one_byte_more_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let intake = intake(folder.path(), 1000);
+        let mut form = receive(&intake, form_of(1000)).await.expect("taken");
+        let upload = form.one_file().expect("a file");
+        assert_eq!((upload.size, upload.name.as_deref(), upload.kind), (1000, Some("a.png"), Kind::Text));
+        drop(upload);
+        let refused = receive(&intake, form_of(1001)).await;
+        assert!(matches!(refused, Err(Problem::TooLarge(Some(1001), 1000))), "{refused:?}");
+        assert_eq!(left_over(&intake), 0);
+    }
+
+    #[tokio::test]
+    async fn an_announced_size_beyond_the_limit_is_refused_unread() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let intake = intake(folder.path(), 1000);
+        let never = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
+        let request = request().header(CONTENT_LENGTH, "104857600").body(never).expect("a request");
+        let refused = intake.receive_one(request).await;
+        assert!(matches!(refused, Err(Problem::TooLarge(Some(104_857_600), 1000))), "{refused:?}");
+    }
+
+    #[tokio::test]
+    async fn uploads_that_stand_still_or_break_off_leave_nothing_behind() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let intake = intake(folder.path(), 1000);
+        let begin = || stream::iter([Ok::<_, std::io::Error>(Bytes::from(format!("{HEAD}abc")))]);
+        let slow = receive(&intake, Body::from_stream(begin().chain(stream::pending()))).await;
+        assert!(matches!(slow, Err(Problem::Slow)), "{slow:?}");
+        let cut = receive(&intake, Body::from_stream(begin())).await;
+        assert!(matches!(cut, Err(Problem::Invalid(_))), "{cut:?}");
+        assert_eq!(left_over(&intake), 0);
+    }
+
+    #[tokio::test]
+    async fn pages_of_other_origins_may_not_send_files() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let intake = intake(folder.path(), 1000);
+        for (origin, host, allowed) in [
+            ("http://good", "files", true),
+            ("http://files", "files", true),
+            ("http://evil", "files", false),
+            ("null", "files", false),
+        ] {
+            let builder = request().header(ORIGIN, origin).header(HOST, host);
+            let result = intake.receive_one(builder.body(form_of(1)).expect("a request")).await;
+            assert_eq!(result.is_ok(), allowed, "{origin}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_an_earlier_process_left_is_removed_at_the_start() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let first = intake(folder.path(), 1);
+        std::fs::write(first.folder().join("left"), "x").expect("written");
+        assert_eq!(left_over(&intake(folder.path(), 1)), 0);
+    }
+}

@@ -6,6 +6,9 @@
 #   benches/install.sh [PAIRS]      (default 30; needs nself, the bundled registry, docker, curl and a free port 3101)
 set -eu
 
+# shellcheck source=benches/pairs.sh
+. "$(dirname "${BASH_SOURCE[0]}")/pairs.sh"
+
 pairs=${1:-30}
 port=3101
 nself=${NSELF:-nself}
@@ -22,9 +25,6 @@ cleanup() {
   rm -rf "$work"
 }
 trap cleanup EXIT
-
-now() { date +%s%N; }
-milliseconds() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.1f\n", (b - a) / 1e6 }'; }
 
 run_nself() {
   local from
@@ -62,20 +62,9 @@ for pair in $(seq "$pairs"); do
   esac
 done
 
-summary() {
-  sort -n "$work/$1" | awk -v name="$1" '{ v[NR] = $1 } END {
-    m = NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2
-    printf "%-8s median %7.1f ms   min %7.1f   quartiles %7.1f %7.1f   max %7.1f   (%d runs)\n", name, m, v[1], v[int((NR + 3) / 4)], v[int((3 * NR + 3) / 4)], v[NR], NR
-  }'
-}
-ratio() {
-  paste "$work/nself" "$work/$1" | awk '{ print $1 / $2 }' | sort -n | awk -v name="$1" '{ v[NR] = $1 } END {
-    m = NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2
-    printf "nself / docker run on the %-8s median %.2f   quartiles %.2f %.2f   (below 1: nself is faster)\n", name ":", m, v[int((NR + 3) / 4)], v[int((3 * NR + 3) / 4)] }'
-}
 summary nself
 summary network
 summary bridge
-ratio network
-ratio bridge
+ratio nself network "docker run on the same network"
+ratio nself bridge "docker run on the default bridge"
 printf 'with the project network still to be made: %s ms\n' "$(cat "$work/first")"

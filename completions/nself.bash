@@ -498,7 +498,7 @@ _nself() {
             return 0
             ;;
         nself__subcmd__plugin__subcmd__install)
-            opts="-y -q -v -h --core-only --with-auth --all --set --skip-restart --registry --offline --refresh --allow-http --dry-run --env --verify --allow-privileged --force --yes --json --quiet --verbose --color --project --project-dir --timeout --help"
+            opts="-y -q -v -h --with-services --no-services --core-only --with-auth --all --set --skip-restart --registry --offline --refresh --allow-http --dry-run --env --verify --allow-privileged --force --yes --json --quiet --verbose --color --project --project-dir --timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -786,7 +786,7 @@ _nself() {
             return 0
             ;;
         nself__subcmd__plugin__subcmd__setup)
-            opts="-y -q -v -h --core-only --with-auth --all --set --registry --offline --refresh --allow-http --env --skip-restart --yes --json --quiet --verbose --color --project --project-dir --timeout --help"
+            opts="-y -q -v -h --with-services --no-services --core-only --with-auth --all --set --registry --offline --refresh --allow-http --env --skip-restart --yes --json --quiet --verbose --color --project --project-dir --timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -87,6 +87,8 @@ never\t''"
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l project -d 'The project\'s name, before what its env files say' -r
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l with-services -d 'Install services that plugins need and that the project lacks (this is the default)'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l no-services -d 'Never install a service; a plugin that needs one is left out'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l core-only -d 'The core plugins: realtime, notifications, jobs, file-processing'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l with-auth -d 'The core plugins and those of the set auth'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l all -d 'Every set: core, auth and integrations'
@@ -114,6 +116,8 @@ never\t''"
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l project -d 'The project\'s name, before what its env files say' -r
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l with-services -d 'Install services that plugins need and that the project lacks (this is the default)'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l no-services -d 'Never install a service; a plugin that needs one is left out'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l core-only -d 'The core plugins: realtime, notifications, jobs, file-processing'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l with-auth -d 'The core plugins and those of the set auth'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l all -d 'Every set: core, auth and integrations'
@@ -355,6 +359,8 @@ never\t''"
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l project -d 'The project\'s name, before what its env files say' -r
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l with-services -d 'Install services that plugins need and that the project lacks (this is the default)'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l no-services -d 'Never install a service; a plugin that needs one is left out'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l core-only -d 'The core plugins: realtime, notifications, jobs, file-processing'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l with-auth -d 'The core plugins and those of the set auth'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l all -d 'Every set: core, auth and integrations'
@@ -447,6 +453,8 @@ never\t''"
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l project -d 'The project\'s name, before what its env files say' -r
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l with-services -d 'Install services that plugins need and that the project lacks (this is the default)'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l no-services -d 'Never install a service; a plugin that needs one is left out'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l core-only -d 'The core plugins: realtime, notifications, jobs, file-processing'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l with-auth -d 'The core plugins and those of the set auth'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l all -d 'Every set: core, auth and integrations'
@@ -474,6 +482,8 @@ never\t''"
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l project -d 'The project\'s name, before what its env files say' -r
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l with-services -d 'Install services that plugins need and that the project lacks (this is the default)'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l no-services -d 'Never install a service; a plugin that needs one is left out'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l core-only -d 'The core plugins: realtime, notifications, jobs, file-processing'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l with-auth -d 'The core plugins and those of the set auth'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l all -d 'Every set: core, auth and integrations'
@@ -715,6 +725,8 @@ never\t''"
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l project -d 'The project\'s name, before what its env files say' -r
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l with-services -d 'Install services that plugins need and that the project lacks (this is the default)'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l no-services -d 'Never install a service; a plugin that needs one is left out'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l core-only -d 'The core plugins: realtime, notifications, jobs, file-processing'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l with-auth -d 'The core plugins and those of the set auth'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l all -d 'Every set: core, auth and integrations'

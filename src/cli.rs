@@ -151,12 +151,25 @@ pub struct RegistryFlags {
     pub allow_http: bool,
 }
 
+/// What happens where a plugin needs a service that nobody gives.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServiceFlags {
+    /// Install services that plugins need and that the project lacks (this is the default)
+    #[arg(long)]
+    pub with_services: bool,
+    /// Never install a service; a plugin that needs one is left out
+    #[arg(long, conflicts_with = "with_services")]
+    pub no_services: bool,
+}
+
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line are independent")]
 pub struct InstallArguments {
     /// NAME, NAME@VERSION, REGISTRY/NAME, or the path of a package folder or archive
     #[arg(required_unless_present_any = ["core_only", "with_auth", "all", "sets"], value_name = "PLUGIN")]
     pub plugins: Vec<String>,
+    #[command(flatten)]
+    pub services: ServiceFlags,
     #[command(flatten)]
     pub sets: SetFlags,
     /// Do not restart the backend after a set was installed; print the command instead
@@ -189,6 +202,8 @@ pub struct SetupArguments {
     /// Plugins to set up besides those of the sets
     #[arg(value_name = "PLUGIN")]
     pub plugins: Vec<String>,
+    #[command(flatten)]
+    pub services: ServiceFlags,
     #[command(flatten)]
     pub sets: SetFlags,
     #[command(flatten)]

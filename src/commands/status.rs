@@ -1,6 +1,8 @@
 //! `status` and `health`: what is installed, what the engine runs of it, and what each plugin answers. Changes nothing
 //! but what an interrupted command left behind.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 
 use crate::cli::NamesArguments;
@@ -123,9 +125,10 @@ impl Report for StatusReport {
                     plugin.container_state.clone(),
                     receipt.ports.first().map(crate::state::ReceiptPort::address).unwrap_or_default(),
                     health,
+                    format!("{:.1} s", Duration::from_millis(receipt.healthy_after_milliseconds).as_secs_f64()),
                 ]
             })
             .collect();
-        table::render(&["PLUGIN", "VERSION", "CONTAINER", "ADDRESS", "HEALTH"], &rows, style)
+        table::render(&["PLUGIN", "VERSION", "CONTAINER", "ADDRESS", "HEALTH", "HEALTHY AFTER"], &rows, style)
     }
 }

@@ -115,6 +115,14 @@ fn the_backends_own_redis_is_used_with_its_password() {
 }
 
 #[test]
+fn on_request_no_service_is_installed() {
+    let (_registry, package, sandbox, _) = world();
+    let refused = sandbox.plugin(&["install", &package.name, "--no-services"]).ends_with(6);
+    refused.says(&["needs redis", "--no-services was given", "PROBE_STORE_URL"]);
+    assert!(sandbox.container("redis").is_none());
+}
+
+#[test]
 fn a_service_that_nobody_can_give_names_the_variable_to_set() {
     let registry = Registry::start();
     let package = needing("kafka");

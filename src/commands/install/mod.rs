@@ -127,7 +127,8 @@ async fn with_targets<T>(
         let values = Values::read(&cx.settings.config_dir, &project.name)?;
         let variables =
             Variables { flags: &flags, process: &cx.process_environment, project: &project, values: &values };
-        services = services::provide(&finder, docker, &variables, &mut found).await?;
+        let may_install = !arguments.services.no_services;
+        services = services::provide(&finder, docker, &variables, (&mut found, may_install)).await?;
     }
     let shared = Shared {
         cx,

@@ -23,17 +23,17 @@ enum Provider {
 
 /// Finds a provider for every needed service whose address the user has not given. Adds plugins to what is to be
 /// installed, each before what needs it, and gives the addresses by the service's name. A target whose service nobody
-/// can give becomes an error that names the variable to set.
+/// can give, or that may not be installed, becomes an error that names the variable to set.
 pub(super) async fn provide(
     finder: &Finder<'_>,
     docker: &Docker,
     variables: &Variables<'_>,
-    found: &mut Vec<Found>,
+    (found, may_install): (&mut Vec<Found>, bool),
 ) -> Result<BTreeMap<String, String>, Error> {
     let wanted: BTreeSet<String> = targets(found).flat_map(|target| open_needs(target, variables)).collect();
     let mut addresses = BTreeMap::new();
     for service in wanted {
-        let provider = match find(finder, docker, variables, found, &service).await {
+        let provider = match find(finder, docker, variables, (found, may_install), &service).await {
             Ok(provider) => provider,
             Err(reason) => {
                 refuse(found, variables, &service, &reason);
@@ -77,7 +77,7 @@ async fn find(
     finder: &Finder<'_>,
     docker: &Docker,
     variables: &Variables<'_>,
-    found: &mut Vec<Found>,
+    (found, may_install): (&mut Vec<Found>, bool),
     service: &str,
 ) -> Result<Provider, String> {
     let name: PluginName = service.parse().map_err(|_| "no plugin can have that name".to_owned())?;
@@ -88,6 +88,9 @@ async fn find(
     let is_installed = matches!(finder.cx.state.receipt(finder.project, &name), Ok(Some(_)));
     if !is_installed && let Some(address) = backend_address(docker, variables, service).await? {
         return Ok(Provider::Backend(address));
+    }
+    if !is_installed && !may_install {
+        return Err("--no-services was given".to_owned());
     }
     let spec = PluginSpec::Named { registry: None, name: name.clone(), version: None };
     for (word, target) in finder.find(vec![(service.to_owned(), spec)]).await {

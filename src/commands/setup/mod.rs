@@ -62,6 +62,7 @@ pub async fn run(cx: &Context, arguments: SetupArguments) -> Result<SetupReport,
 fn installation(arguments: &SetupArguments) -> InstallArguments {
     InstallArguments {
         plugins: arguments.plugins.clone(),
+        services: arguments.services.clone(),
         sets: arguments.sets.clone(),
         skip_restart: arguments.skip_restart,
         registries: arguments.registries.clone(),

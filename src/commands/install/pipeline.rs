@@ -110,9 +110,8 @@ async fn stage_and_apply(
     let variables = variables(shared, &before.values);
     let assembled = assemble(package.manifest(), &variables, &shared.services, &fs::random_secret);
     let (wanted, notes) = want(shared, &package, &assembled, before, transaction)?;
-    check(shared, target, &wanted, &assembled, &before.observed).await?;
-    let docker = cx.docker().await?;
-    let image = find_image(docker, &recipe, &package, (transaction, &shared.home)).await?;
+    let image =
+        check_and_find_image(shared, target, (&wanted, &assembled, &before.observed), (&recipe, &package)).await?;
     let activation = activation(cx, &package, before.receipt.as_ref())?;
     let situation = Situation {
         observed: &before.observed,
@@ -251,6 +250,22 @@ fn want<'a>(
     };
     let notes = leave_out_taken(shared, &mut wanted, before);
     Ok((wanted, notes))
+}
+
+/// Two looks at the engine side by side, since each takes it a moment; what stands in the way is told before a wrong
+/// image.
+async fn check_and_find_image(
+    shared: &Shared<'_>,
+    target: &Target,
+    (wanted, assembled, observed): (&Wanted<'_>, &Assembled, &Observed),
+    (recipe, package): (&Recipe, &Package),
+) -> Result<ImageNeed, Error> {
+    let docker = shared.cx.docker().await?;
+    let (checked, image) = tokio::join!(
+        check(shared, target, wanted, assembled, observed),
+        find_image(docker, recipe, package, (wanted.transaction, &shared.home))
+    );
+    checked.and(image)
 }
 
 async fn find_image(

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Engine, Package, Registry, Sandbox, write_program};
+use crate::support::{Answer, Engine, Package, Registry, Sandbox, assert_valid_output, write_program};
 
 const CORE: [&str; 4] = ["realtime", "notifications", "jobs", "file-processing"];
 
@@ -45,6 +45,7 @@ fn backend(sandbox: &mut Sandbox, exit_code: u8) -> PathBuf {
 fn the_core_set_is_installed_at_once_and_the_second_run_changes_nothing() {
     let (_registry, _packages, sandbox) = world(&CORE);
     let first = sandbox.plugin(&["install", "--core-only", "--json"]).ok().json();
+    assert_valid_output(&first);
     let results: Vec<(&str, &str)> = first["results"]
         .as_array()
         .unwrap()
@@ -126,6 +127,7 @@ fn a_running_backend_is_restarted_after_a_set_and_only_then() {
     assert!(!told.exists());
     sandbox.plugin(&["remove", "jobs"]).ok();
     let answer = sandbox.plugin(&["install", "--core-only", "--json"]).ok().json();
+    assert_valid_output(&answer);
     assert_eq!(answer["restart"]["result"], "done");
     assert_eq!(std::fs::read_to_string(&told).unwrap(), "restart\n");
     sandbox.plugin(&["install", "--core-only"]).ok();
@@ -182,6 +184,8 @@ fn a_frontend_gets_its_addresses_in_every_format() {
     assert_eq!(sandbox.plugin(&["env", "realtime", "--format", "shell"]).ok().stdout, shell);
     let object: Value = serde_json::from_str(&sandbox.plugin(&["env", "--format", "json"]).ok().stdout).unwrap();
     let document = sandbox.plugin(&["env", "--json"]).ok().json();
+    assert_valid_output(&document);
+    assert_valid_output(&sandbox.plugin(&["open", "realtime", "--json"]).ok().json());
     for (key, value) in expected {
         assert_eq!((&object[key], &document["variables"][key]), (&json!(value), &json!(value)));
     }

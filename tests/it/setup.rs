@@ -6,7 +6,7 @@ use std::process::Command;
 use rexpect::session::{PtySession, spawn_command};
 use serde_json::json;
 
-use crate::support::{Package, Registry, Sandbox, State};
+use crate::support::{Package, Registry, Sandbox, State, assert_valid_output};
 
 /// How long the terminal waits for a text, in milliseconds.
 const PATIENCE: u64 = 60_000;
@@ -68,6 +68,7 @@ fn by_flags_the_file_is_made_and_a_second_run_leaves_it() {
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let id = sandbox.container_id("realtime");
     let second = sandbox.plugin(&[&words[..], &["--json"]].concat()).ok().json();
+    assert_valid_output(&second);
     assert_eq!((&second["env_file"]["changed"], env_file(&sandbox).unwrap()), (&json!(false), text));
     assert_eq!(sandbox.container_id("realtime"), id);
 }

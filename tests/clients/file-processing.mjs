@@ -14,6 +14,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { assert, check, equal, finish, within } from './checks.mjs'
 
 const url = process.argv[2]
 const callbackHost = process.env.FILE_PROCESSING_CALLBACK_HOST ?? '127.0.0.1'
@@ -27,38 +28,9 @@ const execute = promisify(execFile)
 const folder = mkdtempSync(join(tmpdir(), 'file-processing-'))
 const limit = 52_428_800
 const marker = 'SECRETMARK'
-let passed = 0
-let failed = 0
 
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
-setTimeout(() => {
-  console.log('not ok everything within 180 seconds: still running')
-  finish()
-}, 180_000).unref()
-
-function finish() {
-  console.log(`${passed} passed, ${failed} failed`)
-  process.exit(failed === 0 && passed > 0 ? 0 : 1)
-}
-
-async function check(sentence, body) {
-  try {
-    await body()
-    passed += 1
-    console.log(`ok ${sentence}`)
-  } catch (error) {
-    failed += 1
-    console.log(`not ok ${sentence}: ${error.message}`)
-  }
-}
-
-function assert(condition, message) {
-  if (!condition) throw new Error(message)
-}
-
-function equal(seen, wanted, what) {
-  assert(seen === wanted, `${what} is ${JSON.stringify(seen)}, not ${JSON.stringify(wanted)}`)
-}
+within(180)
 
 const file = (name) => join(folder, name)
 
@@ -483,4 +455,4 @@ await process_()
 await jobs()
 await refusals()
 await contract()
-finish()
+await finish()

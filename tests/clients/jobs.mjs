@@ -8,6 +8,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { Queue, QueueEvents, Worker } from 'bullmq'
+import { assert, check, equal, finish, sleep, within } from './checks.mjs'
 
 const [base, redisUrl, own = base] = process.argv.slice(2)
 if (!base || !redisUrl) {
@@ -19,44 +20,8 @@ const address = new URL(redisUrl)
 const connection = { host: address.hostname, port: Number(address.port || 6379), db: Number(address.pathname.slice(1) || 0), password: address.password || undefined, maxRetriesPerRequest: null }
 const run = randomUUID().slice(0, 8)
 const open = []
-let passed = 0
-let failed = 0
 
-const deadline = setTimeout(() => {
-  console.log('not ok everything within 120 seconds: still running')
-  finish(failed + 1)
-}, 120_000)
-
-async function finish(failures) {
-  clearTimeout(deadline)
-  await Promise.race([Promise.allSettled(open.map((entry) => entry.close())), sleep(5_000)])
-  console.log(`${passed} passed, ${failures} failed`)
-  process.exit(failures === 0 ? 0 : 1)
-}
-
-async function check(sentence, body) {
-  try {
-    await body()
-    passed += 1
-    console.log(`ok ${sentence}`)
-  } catch (error) {
-    failed += 1
-    console.log(`not ok ${sentence}: ${error.message}`)
-  }
-}
-
-function assert(condition, why) {
-  if (!condition) throw new Error(why)
-}
-
-function equal(actual, expected, what) {
-  // The order of an object's keys means nothing.
-  const ordered = (_, value) => (value && typeof value === 'object' && !Array.isArray(value) ? Object.fromEntries(Object.entries(value).sort()) : value)
-  const [left, right] = [JSON.stringify(actual, ordered), JSON.stringify(expected, ordered)]
-  assert(left === right, `${what} is ${left}, not ${right}`)
-}
-
-const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))
+within(120, () => Promise.allSettled(open.map((entry) => entry.close())))
 
 async function until(what, test, patience = 15_000) {
   const end = Date.now() + patience
@@ -313,4 +278,4 @@ await check('npm sees our workers', async () => {
   assert(workers.some((worker) => String(worker.rawname ?? worker.name).includes('nself-jobs')), JSON.stringify(workers))
 })
 
-await finish(failed)
+await finish()

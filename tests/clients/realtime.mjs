@@ -7,6 +7,7 @@
 
 import { createHmac, randomUUID } from 'node:crypto'
 import { io } from 'socket.io-client'
+import { assert, check, equal, finish, sleep, within } from './checks.mjs'
 
 const url = process.argv[2]
 const secret = process.env.REALTIME_JWT_SECRET
@@ -20,44 +21,9 @@ const alice = `alice-${run}`
 const bob = `bob-${run}`
 const channel = `general-${run}`
 const sockets = []
-let passed = 0
-let failed = 0
 
-const deadline = setTimeout(() => {
-  console.log('not ok everything within 60 seconds: still running')
-  finish(failed + 1)
-}, 60_000)
+within(60, () => sockets.forEach((socket) => socket.disconnect()))
 
-function finish(failures) {
-  clearTimeout(deadline)
-  for (const socket of sockets) socket.disconnect()
-  console.log(`${passed} passed, ${failures} failed`)
-  process.exit(failures === 0 ? 0 : 1)
-}
-
-async function check(sentence, body) {
-  try {
-    await body()
-    passed += 1
-    console.log(`ok ${sentence}`)
-  } catch (error) {
-    failed += 1
-    console.log(`not ok ${sentence}: ${error.message}`)
-  }
-}
-
-function assert(condition, why) {
-  if (!condition) throw new Error(why)
-}
-
-function equal(actual, expected, what) {
-  // The order of an object's keys means nothing.
-  const ordered = (_, value) => (value && typeof value === 'object' && !Array.isArray(value) ? Object.fromEntries(Object.entries(value).sort()) : value)
-  const [left, right] = [JSON.stringify(actual, ordered), JSON.stringify(expected, ordered)]
-  assert(left === right, `${what} is ${left}, not ${right}`)
-}
-
-const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))
 const base64url = (value) => Buffer.from(value).toString('base64url')
 
 function sign(claims, { header = { alg: 'HS256', typ: 'JWT' }, key = secret, unsigned = false } = {}) {
@@ -162,6 +128,20 @@ async function connecting() {
     await event(a, 'authenticated', () => true, { from })
     equal((await ask(a, 'auth:refresh', { token: tokenFor(bob) })).success, false, 'success')
     equal((await event(a, 'auth:error', () => true, { from })).code, 'USER_MISMATCH', 'code')
+  })
+}
+
+async function ending() {
+  await check('a token that ends is told and ends its socket, a renewed one stays', async () => {
+    const short = (user) => sign({ sub: user, exp: inSeconds(2) })
+    const lazy = await connected(open({ token: short(`lazy-${run}`) }))
+    const busy = await connected(open({ token: short(`busy-${run}`) }))
+    const ended = new Promise((resolve) => lazy.once('disconnect', resolve))
+    for (const socket of [lazy, busy]) equal((await event(socket, 'auth:error', () => true, { within: 5000 })).code, 'AUTH_EXPIRED', 'code')
+    equal((await ask(busy, 'auth:refresh', { token: tokenFor(`busy-${run}`) })).success, true, 'success')
+    equal(await Promise.race([ended, sleep(10_000)]), 'io server disconnect', 'the reason')
+    equal(await ask(busy, 'ping', { timestamp: 7 }), { timestamp: 7 }, 'the ping of the renewed one')
+    busy.disconnect()
   })
 }
 
@@ -490,6 +470,20 @@ async function restRoutes() {
     equal((await http('POST', '/api/broadcast/batch', batch)).json.processed, 1, 'processed')
     equal(await event(b, 'thread:update'), { id: 2 }, 'the payload of the batch')
   })
+  await check('the other name of broadcast, and what operators may see, are there', async () => {
+    const sent = await http('POST', '/broadcast', { eventType: 'thread:created', rooms: [channel], payload: { id: 3 } })
+    equal([sent.status, sent.json.recipientCount], [200, 1], 'the answer')
+    await event(b, 'thread:created', (payload) => payload.id === 3)
+    const state = await http('GET', '/status')
+    equal([state.status, state.json.plugin, state.json.status], [200, 'realtime', 'running'], '/status')
+    assert(state.json.stats.connections >= 1 && state.json.stats.rooms >= 1, JSON.stringify(state.json.stats))
+    for (const path of ['/rooms', '/connections']) {
+      const answer = await http('GET', path)
+      assert(answer.status === 403 && answer.json.error.includes('REALTIME_API_KEY'), `${path}: ${answer.text}`)
+    }
+    const channels = await ask(b, 'sync:channels', { since: null })
+    equal(channels.data.channels, [], 'sync:channels')
+  })
   await check('a page of an allowed origin may ask, of another may not', async () => {
     const allowed = await http('GET', '/health', undefined, { Origin: 'http://localhost:3000' })
     equal(allowed.headers.get('access-control-allow-origin'), 'http://localhost:3000', 'the allowed origin')
@@ -499,7 +493,7 @@ async function restRoutes() {
   })
 }
 
-for (const part of [connecting, refusing, rooms, messages, typing, presence, robustness, requests, restRoutes]) {
+for (const part of [connecting, ending, refusing, rooms, messages, typing, presence, robustness, requests, restRoutes]) {
   await part()
 }
-finish(failed)
+await finish()

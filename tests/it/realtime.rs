@@ -1,5 +1,8 @@
 //! The bundled realtime plugin as it is installed, driven by the real npm client. Needs what `tests/run.sh` makes: the
-//! bundled registry (NSELF_TEST_BUNDLE), Node and the modules of `tests/clients`.
+//! bundled registry (NSELF_TEST_BUNDLE), Node and the modules of `tests/clients`; and Debian's redis-tools, curl and promtool.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 use crate::support::{Sandbox, State, bundle, free_port, node_client, passes};
 
@@ -24,10 +27,40 @@ fn the_real_client_finds_realtime_as_its_page_says() {
     let secret = sandbox.plugin(&["config", "realtime", "get", "REALTIME_JWT_SECRET", "--reveal"]).ok().stdout;
     let mut client = node_client("realtime.mjs", &[&format!("http://127.0.0.1:{port}")]);
     client.env("REALTIME_JWT_SECRET", secret.trim());
-    passes(client, "the npm client", 30);
+    passes(client, "the npm client", 32);
     sandbox.plugin(&["logs", "realtime"]).ok().hides(&[secret.trim()]);
     sandbox.plugin(&["remove", "realtime"]).ok();
     State::of(&sandbox).assert_tidy(&"after the removal");
+}
+
+#[test]
+fn two_servers_over_redis_are_one_and_go_on_without_it() {
+    let program = bundle().with_file_name("release").join("realtime");
+    let client = node_client("realtime-two.mjs", &[program.to_str().unwrap()]);
+    passes(client, "two servers, a Redis and the npm client", 24);
+}
+
+#[test]
+fn promtool_complains_of_nothing_but_names_that_the_founding_document_fixes() {
+    let (sandbox, port) = sandbox();
+    sandbox.plugin(&["install", "realtime"]).ok();
+    let metrics = Command::new("curl").args(["-fsS", &format!("http://127.0.0.1:{port}/metrics")]).output().unwrap();
+    assert!(metrics.status.success(), "{metrics:?}");
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("Debian's package prometheus holds promtool");
+    promtool.stdin.take().unwrap().write_all(&metrics.stdout).unwrap();
+    let said = promtool.wait_with_output().unwrap();
+    let said = [said.stdout, said.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    let fixed = ["realtime_connections_total ", "realtime_latency_ms "];
+    let others: Vec<_> =
+        said.lines().filter(|line| !line.is_empty() && !fixed.iter().any(|name| line.starts_with(name))).collect();
+    assert!(others.is_empty(), "{others:?}");
 }
 
 #[test]

@@ -5,19 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use nself_plugin_server::{ConfigurationError, Dependency, Environment, Health, Metrics, Plugin, Status};
+use nself_plugin_server::{ConfigurationError, Environment, Metrics, Plugin};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge};
-use serde_json::{Map, json};
+use serde_json::Value;
+use serde_json::value::to_raw_value;
 use socketioxide::SocketIo;
 
 use crate::auth::Gate;
+use crate::cluster::{self, Cluster, Event, Outbox, Saying};
 use crate::config::{Config, PACKET_BYTES};
-use crate::delivery::Delivery;
-use crate::hub::{Hub, Moment};
-use crate::{events, handshake, http};
+use crate::delivery::{Delivery, Except};
+use crate::hub::{Hub, Moment, Room};
+use crate::{events, handshake, http, state_report};
 
 /// How often things that run out are looked for; the error of every timeout.
 const TICK: Duration = Duration::from_millis(200);
+/// How many ticks lie between two looks at the sockets' tokens.
+const TOKEN_TICKS: u32 = 5;
 /// How many ticks lie between two rounds of tidying.
 const TIDY_TICKS: u32 = 150;
 /// Events that wait for one slow reader before any is lost.
@@ -45,6 +49,19 @@ pub(crate) struct App {
     pub(crate) delivery: Delivery,
     pub(crate) metrics: Metrics,
     pub(crate) counters: Counters,
+    /// The other instances, where there can be any.
+    pub(crate) cluster: Option<Arc<Cluster>>,
+    pub(crate) outbox: Outbox,
+}
+
+impl App {
+    /// Sends an event to rooms, on every instance.
+    pub(crate) fn pass(&self, rooms: &[Room], except: Except<'_>, event: &str, payload: &Value) {
+        self.delivery.to_rooms(rooms, except, event, payload);
+        if let (true, Ok(payload)) = (self.outbox.is_used(), to_raw_value(payload)) {
+            self.outbox.put(Saying::Event(Event { rooms: rooms.to_vec(), name: event.to_owned(), payload }));
+        }
+    }
 }
 
 /// Builds the plugin from its environment.
@@ -63,16 +80,24 @@ pub(crate) async fn build(environment: Environment) -> Result<Plugin, Configurat
         .ws_read_buffer_size(READ_BUFFER_BYTES)
         .max_buffer_size(QUEUE_EVENTS)
         .build_svc();
+    let cluster = config.redis.clone();
+    let cluster = cluster.map(|address| Arc::new(Cluster::new(address, config.instance_timeout, metrics.clone())));
+    let outbox = cluster.as_ref().map(|cluster| cluster.outbox()).unwrap_or_default();
     let app = Arc::new(App {
         gate: Gate::new(config.jwt_secret.as_deref(), config.allow_anonymous),
-        hub: Hub::new(&config),
+        hub: Hub::new(&config, outbox.clone()),
         delivery: Delivery::new(io.clone(), metrics.clone()),
         counters: Counters::register(&metrics),
         metrics: metrics.clone(),
         config,
+        cluster: cluster.clone(),
+        outbox,
     });
     events::attach(&io, &app);
     tokio::spawn(run_clock(app.clone()));
+    if let Some(cluster) = cluster {
+        tokio::spawn(cluster::run(app.clone(), cluster));
+    }
     let open = Router::new()
         .route_service("/socket.io", sockets.clone())
         .route_service("/socket.io/", sockets)
@@ -84,13 +109,20 @@ pub(crate) async fn build(environment: Environment) -> Result<Plugin, Configurat
         settings,
         metrics,
         health: Arc::new(move || {
-            let health = health(&observed);
+            let health = state_report::health(&observed);
             Box::pin(async move { health })
         }),
-        guarded: http::routes(app),
+        guarded: http::routes(app.clone()).merge(state_report::routes(app)),
         open,
-        on_stop: Box::pin(async move { stopped.delivery.close().await }),
+        on_stop: Box::pin(stop(stopped)),
     })
+}
+
+async fn stop(app: Arc<App>) {
+    app.delivery.close().await;
+    if let Some(cluster) = &app.cluster {
+        cluster.leave().await;
+    }
 }
 
 impl Counters {
@@ -124,6 +156,9 @@ async fn run_clock(app: Arc<App>) {
         // Whatever one round meets, the next must come.
         let _ = catch_unwind(AssertUnwindSafe(|| announce_expired(&app, now)));
         count = count.wrapping_add(1);
+        if count.is_multiple_of(TOKEN_TICKS) {
+            events::connection::end_tokens(&app, &app.hub.ended_tokens(now));
+        }
         if count.is_multiple_of(TIDY_TICKS) {
             app.hub.tidy(now);
         }
@@ -140,39 +175,11 @@ fn announce_expired(app: &App, now: Moment) {
     }
 }
 
-fn health(app: &App) -> Health {
-    let connections = app.hub.connections();
-    let is_full = connections >= app.config.max_connections;
-    let mut details = Map::new();
-    details.insert("websocket".to_owned(), json!({"running": true, "connections": connections}));
-    details.insert("connections".to_owned(), json!(connections));
-    details.insert("maxConnections".to_owned(), json!(app.config.max_connections));
-    let redis = app.config.redis_configured;
-    let reasons = [is_full.then_some("the limit of connections is reached"), redis.then_some(REDIS_UNSUPPORTED)];
-    let reasons: Vec<&str> = reasons.into_iter().flatten().collect();
-    Health {
-        status: if reasons.is_empty() { Status::Healthy } else { Status::Degraded },
-        error: (!reasons.is_empty()).then(|| reasons.join("; ")),
-        dependencies: vec![Dependency {
-            name: "redis",
-            status: if redis { "unsupported" } else { "not configured" },
-            error: redis.then(|| REDIS_UNSUPPORTED.to_owned()),
-            latency: None,
-        }],
-        details,
-    }
-}
-
-const REDIS_UNSUPPORTED: &str = "Redis is configured, but this version keeps its state in memory: run one instance";
-
 fn warn_of_open_doors(config: &Config) {
     if config.allow_anonymous {
         tracing::warn!("`REALTIME_ALLOW_ANONYMOUS` is on: anybody may connect as anybody");
     }
     if config.server.api_key.is_none() {
         tracing::warn!("no `REALTIME_API_KEY`: whoever reaches the port may use the HTTP routes");
-    }
-    if config.redis_configured {
-        tracing::warn!("{REDIS_UNSUPPORTED}");
     }
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use sha2::Sha256;
 
 /// How far the clocks of issuer and server may differ, in seconds.
-const LEEWAY_SECONDS: u64 = 5;
+pub(crate) const LEEWAY_SECONDS: u64 = 5;
 /// The longest user id that is accepted, in bytes.
 pub(crate) const USER_ID_BYTES: usize = 200;
 const HASURA_CLAIMS: &str = "https://hasura.io/jwt/claims";
@@ -81,6 +81,8 @@ pub(crate) struct Identity {
     pub(crate) session_id: Option<String>,
     pub(crate) name: Option<String>,
     pub(crate) avatar: Option<String>,
+    /// When the token ends, in seconds since 1970; `None` where nobody needs one.
+    pub(crate) ends_at: Option<u64>,
 }
 
 /// Decides who a handshake's `auth` object stands for.
@@ -133,8 +135,16 @@ impl Gate {
             session_id: text(&["sessionId", "session_id", "sid"]),
             name: text(&["displayName", "username", "name"]),
             avatar: text(&["avatarUrl", "picture"]),
+            ends_at: claims.get("exp").and_then(seconds).filter(|_| !self.allow_anonymous),
         })
     }
+}
+
+/// A time in a token, which may have a fraction.
+fn seconds(claim: &Value) -> Option<u64> {
+    let whole = claim.as_u64();
+    // Far beyond any clock where it does not fit.
+    whole.or_else(|| claim.as_f64()?.ceil().to_string().parse().ok())
 }
 
 /// Whether an id can name a user: not empty, not huge, printable.
@@ -192,6 +202,15 @@ mod tests {
         for (claims, expected) in [(all, "u"), (sub, "s"), (last, "h")] {
             assert_eq!(id(&strict(&signed(&claims)).expect("a good token")), Some(expected));
         }
+    }
+
+    #[test]
+    fn the_end_of_a_token_is_known_where_one_is_needed() {
+        let exp = |exp: Value| strict(&signed(&json!({"sub": "s", "exp": exp}))).expect("a good token").ends_at;
+        assert_eq!((exp(json!(FUTURE)), exp(json!(4_000_000_000.5))), (Some(FUTURE), Some(FUTURE + 1)));
+        let token = signed(&json!({"sub": "s", "exp": FUTURE}));
+        let open = Gate::new(Some(SECRET), true).identify(&json!({"token": token})).expect("anybody");
+        assert_eq!(open.ends_at, None);
     }
 
     #[test]

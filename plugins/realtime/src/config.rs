@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use nself_plugin_server::{ConfigurationError, Environment, Origins, Settings};
+use redis::{ConnectionAddr, IntoConnectionInfo};
 
 const NAME: &str = "realtime";
 const PORT: u16 = 3101;
@@ -36,8 +37,27 @@ pub(crate) struct Config {
     pub(crate) presence_timeout: Duration,
     pub(crate) typing_timeout: Duration,
     pub(crate) rate_limit: RateLimit,
-    /// Whether a Redis was configured, which this version does not use.
-    pub(crate) redis_configured: bool,
+    /// Where other instances are met; without it there is one instance.
+    pub(crate) redis: Option<RedisAddress>,
+    /// After how long a silence another instance counts as gone.
+    pub(crate) instance_timeout: Duration,
+    pub(crate) enabled: Enabled,
+}
+
+/// Where Redis is, and how that is told without its secrets.
+#[derive(Clone)]
+pub(crate) struct RedisAddress {
+    pub(crate) url: String,
+    pub(crate) database: i64,
+    /// Host, port and database.
+    pub(crate) shown: String,
+}
+
+/// What can be switched off.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Enabled {
+    pub(crate) presence: bool,
+    pub(crate) typing: bool,
 }
 
 impl std::fmt::Debug for Config {
@@ -71,9 +91,51 @@ impl Config {
             presence_timeout: milliseconds(&["REALTIME_PRESENCE_TIMEOUT"], 30_000)?,
             typing_timeout: milliseconds(&["REALTIME_TYPING_TIMEOUT"], 3_000)?,
             rate_limit: rate_limit(environment)?,
-            redis_configured: environment.text(&["REALTIME_REDIS_URL", "REALTIME_REDIS_HOST"]).is_some(),
+            redis: redis_address(environment)?,
+            instance_timeout: milliseconds(&["REALTIME_INSTANCE_TIMEOUT", "REALTIME_PRESENCE_SYNC_INTERVAL"], 10_000)?,
+            enabled: Enabled {
+                presence: environment.switch(&["REALTIME_ENABLE_PRESENCE"], true)?,
+                typing: environment.switch(&["REALTIME_ENABLE_TYPING"], true)?,
+            },
         })
     }
+}
+
+fn redis_address(environment: &Environment) -> Result<Option<RedisAddress>, ConfigurationError> {
+    for name in ["REALTIME_REDIS_URL", "REDIS_URL"] {
+        if let Some(url) = environment.secret(&[name])? {
+            return checked_address(name, url).map(Some);
+        }
+    }
+    let Some(host) = environment.text(&["REALTIME_REDIS_HOST"]) else {
+        return Ok(None);
+    };
+    let port = environment.number(&["REALTIME_REDIS_PORT"], 6379_u16)?;
+    let database = environment.number(&["REALTIME_REDIS_DB"], 0_u8)?;
+    let password = environment.secret(&["REALTIME_REDIS_PASSWORD"])?;
+    let user = password.map(|password| format!(":{}@", percent_encoded(&password))).unwrap_or_default();
+    checked_address("REALTIME_REDIS_HOST", format!("redis://{user}{host}:{port}/{database}")).map(Some)
+}
+
+/// A text as it can stand in an address.
+fn percent_encoded(text: &str) -> String {
+    let encoded = text.bytes().map(|byte| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    });
+    encoded.collect()
+}
+
+fn checked_address(name: &str, url: String) -> Result<RedisAddress, ConfigurationError> {
+    // The value may hold a password and is not repeated.
+    let information = url.as_str().into_connection_info().ok();
+    let information = information.filter(|information| !matches!(information.addr(), ConnectionAddr::TcpTls { .. }));
+    let information = information.ok_or_else(|| {
+        ConfigurationError::new(format!("`{name}` is no Redis address; it is written as `redis://host:6379/0`"))
+    })?;
+    let database = information.redis_settings().db();
+    let shown = format!("{}, database {database}", information.addr());
+    Ok(RedisAddress { url, database, shown })
 }
 
 fn rate_limit(environment: &Environment) -> Result<RateLimit, ConfigurationError> {
@@ -128,6 +190,22 @@ mod tests {
     fn an_algorithm_other_than_hs256_is_refused() {
         let error = read(&[("JWT_SECRET", "s"), ("REALTIME_JWT_ALGORITHM", "RS256")]);
         assert!(error.expect_err("an unknown algorithm").to_string().contains("RS256"));
+    }
+
+    #[test]
+    fn redis_is_named_by_an_address_or_by_its_parts_and_never_with_its_password() {
+        let redis = |pairs: &[(&str, &str)]| {
+            read(&[&[("JWT_SECRET", "s")], pairs].concat()).map(|config| config.redis.map(|redis| redis.shown))
+        };
+        assert_eq!(redis(&[]), Ok(None));
+        let both = [("REDIS_URL", "redis://a:1/1"), ("REALTIME_REDIS_URL", "redis://:secret@b:2/2")];
+        assert_eq!(redis(&both), Ok(Some("b:2, database 2".to_owned())));
+        let parts = [("REALTIME_REDIS_HOST", "c"), ("REALTIME_REDIS_DB", "3"), ("REALTIME_REDIS_PASSWORD", "p@/: ")];
+        assert_eq!(redis(&parts), Ok(Some("c:6379, database 3".to_owned())));
+        for bad in ["http://:secret@b", "rediss://:secret@b:1/0", "b"] {
+            let error = redis(&[("REDIS_URL", bad)]).expect_err("no address").to_string();
+            assert!(error.contains("`REDIS_URL`") && !error.contains("secret"), "{error}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Sends events to rooms. The only place that knows how a room is called in the Socket.IO adapter.
 //!
 //! Every send is handed to the adapter of this process, which queues at once: order is kept, and
-//! nobody waits for a slow reader. An adapter that reaches other instances is awaited here.
+//! nobody waits for a slow reader. Only sockets of this instance are reached; the others are told by `cluster`.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use nself_plugin_server::Metrics;
 use serde_json::Value;
 use socketioxide::SocketIo;
 use socketioxide::extract::SocketRef;
+use socketioxide::socket::Sid;
 
 use crate::hub::Room;
 
@@ -85,6 +86,11 @@ impl Delivery {
         if let Err(error) = socket.emit(event, payload) {
             self.note_loss(event, &error);
         }
+    }
+
+    /// The socket with this id, while it is there.
+    pub(crate) fn socket(&self, id: Sid) -> Option<SocketRef> {
+        self.io.get_socket(id)
     }
 
     /// Ends all connections; long polls are answered.

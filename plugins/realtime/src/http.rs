@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::auth::is_user_id;
 use crate::delivery::Except;
-use crate::events::{messages, presence, room_field, typing};
+use crate::events::{history, messages, presence, room_field, typing};
 use crate::hub::{Face, Kind, Limited, Moment, Room, Status, View};
 
 /// The most users that one answer lists.
@@ -37,6 +37,7 @@ pub(crate) fn routes(app: Arc<App>) -> Router {
         .route("/messages", post(send_message))
         .route("/poll", get(poll))
         .route("/api/broadcast", post(broadcast))
+        .route("/broadcast", post(broadcast))
         .route("/api/broadcast/batch", post(broadcast_batch))
         .with_state(app)
 }
@@ -143,7 +144,7 @@ async fn set_typing(State(app): Shared, JsonObject(mut fields): JsonObject) -> R
     let change = if is_typing {
         Some(app.hub.start_typing(place, &face, spelling, now))
     } else {
-        app.hub.stop_typing(&place, &face.user_id)
+        app.hub.stop_typing(&place, &face)
     };
     if let Some(change) = change {
         typing::announce(&app, &change, None);
@@ -185,7 +186,7 @@ struct PollQuery {
 async fn poll(State(app): Shared, query: Result<Query<PollQuery>, QueryRejection>) -> Result<Json<Value>, Failure> {
     let Query(query) = query.map_err(|error| invalid("query", &error.body_text()))?;
     let room = named_room(&query.channel_id)?;
-    let messages = app.hub.messages(&room, query.since, MOST_POLLED);
+    let messages = history::messages(&app, &room, query.since, MOST_POLLED).await;
     Ok(Json(json!({"messages": messages, "timestamp": clock::milliseconds(clock::now())})))
 }
 
@@ -213,7 +214,7 @@ fn read_broadcast(fields: &mut Fields) -> Broadcast {
 impl Broadcast {
     /// Sends it and tells how many sockets it reached.
     fn send(&self, app: &App) -> usize {
-        app.delivery.to_rooms(&self.rooms, Except::default(), &self.event, &self.payload);
+        app.pass(&self.rooms, Except::default(), &self.event, &self.payload);
         app.hub.count_sockets(&self.rooms)
     }
 }

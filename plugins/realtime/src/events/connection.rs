@@ -12,7 +12,7 @@ use super::{Answer, Call, Refused, Reply, Session, listen, presence, rooms, typi
 use crate::app::App;
 use crate::auth::{Identity, Refusal};
 use crate::delivery::Delivery;
-use crate::hub::{Face, Joined, Moment, Room};
+use crate::hub::{EndedTokens, Face, Joined, Moment, Room};
 
 /// Why a socket is not let in; the text reaches the client as `connect_error`.
 #[derive(Debug)]
@@ -78,6 +78,7 @@ pub(super) fn begin(session: &Arc<Session>, socket: &SocketRef) {
             std::future::ready(())
         });
         tracing::debug!(socket = %socket.id, user = session.user_id(), "connected");
+        app.hub.set_token_end(socket.id, session.token_ends_at);
         greet(session, socket, now);
         if let Some(view) = came_online {
             presence::announce(app, &view, &[]);
@@ -109,6 +110,7 @@ fn open_session(app: &Arc<App>, socket: &SocketRef, identity: Identity) -> Sessi
         app: app.clone(),
         face: Arc::new(Face { user_id, name: identity.name, avatar: identity.avatar }),
         is_user,
+        token_ends_at: identity.ends_at,
         login_id: identity.session_id.unwrap_or_else(|| socket.id.to_string()),
         begun: Once::new(),
     }
@@ -129,7 +131,10 @@ pub(super) fn refresh(call: &Call<'_>, payload: &Value) -> Answer {
     let session = call.session;
     let refused = match call.app().gate.identify(payload) {
         // A token of somebody else would need rooms left and joined: that is a new connection.
-        Ok(identity) if identity.user_id.as_deref() == session.user_id() => None,
+        Ok(identity) if identity.user_id.as_deref() == session.user_id() => {
+            call.app().hub.set_token_end(call.socket.id, identity.ends_at);
+            None
+        }
         Ok(_) => Some(Refused::new("USER_MISMATCH", "the token belongs to another user")),
         Err(Refusal::Required) => Some(Refused::new("AUTH_REQUIRED", Refusal::Required.to_string())),
         Err(Refusal::Invalid) => Some(Refused::new("AUTH_INVALID", Refusal::Invalid.to_string())),
@@ -142,6 +147,25 @@ pub(super) fn refresh(call: &Call<'_>, payload: &Value) -> Answer {
         authenticated(session, call.socket);
     }
     Ok(Reply::Done)
+}
+
+/// Tells sockets that their tokens have ended, and ends those that went on without a newer one.
+pub(crate) fn end_tokens(app: &App, ended: &EndedTokens) {
+    for socket in ended.told.iter().filter_map(|id| app.delivery.socket(*id)) {
+        let error = Refused::new("AUTH_EXPIRED", "the token has ended: send a newer one with `auth:refresh`");
+        app.delivery.to_socket(&socket, "auth:error", &error.to_json());
+    }
+    for socket in ended.closed.iter().filter_map(|id| app.delivery.socket(*id)) {
+        tracing::debug!(socket = %socket.id, "disconnected: the token has ended");
+        app.metrics.count_error();
+        close(&socket);
+    }
+}
+
+/// Ends a connection from this side.
+pub(crate) fn close(socket: &SocketRef) {
+    // It fails only where the socket has just gone.
+    let _ = socket.clone().disconnect();
 }
 
 /// `ping {timestamp}`: the acknowledgement carries the sender's time back, bare.

@@ -1,12 +1,14 @@
 //! Messages: three forms in, one form out, the same by socket and over HTTP.
 
 use nself_plugin_server::{Fields, clock};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use socketioxide::extract::SocketRef;
 use uuid::Uuid;
 
-use super::{Answer, Call, Refused, Reply, room_field};
+use super::{Answer, Call, Refused, Reply, history, room_field};
 use crate::app::App;
+use crate::cluster::{Message, Saying};
 use crate::delivery::Except;
 use crate::hub::{Face, Kind, Moment, Room};
 
@@ -94,29 +96,44 @@ pub(super) fn sync(call: &Call<'_>, mut fields: Fields) -> Answer {
         return Err(Refused::forbidden(&room));
     }
     let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(USUAL_MESSAGES);
-    let messages = call.app().hub.messages(&room, since, limit.min(MOST_MESSAGES));
-    Ok(Reply::Data(json!({
-        "messages": messages,
-        "serverTime": clock::milliseconds(call.now.wall),
-    })))
+    let (app, now) = (call.session.app.clone(), call.now);
+    let most = limit.min(MOST_MESSAGES);
+    let answer = |messages, now: Moment| json!({"messages": messages, "serverTime": clock::milliseconds(now.wall)});
+    if app.cluster.is_none() {
+        let messages = history::merge(&app.hub.messages(&room, since, most), &[], since, most);
+        return Ok(Reply::Data(answer(messages, now)));
+    }
+    Ok(Reply::Later(Box::pin(async move { answer(history::messages(&app, &room, since, most).await, now) })))
+}
+
+/// `sync:channels {since}`: which channels there are is known to the app's database, not here.
+pub(super) fn sync_channels(call: &Call<'_>) -> Reply {
+    Reply::Data(json!({"channels": [], "serverTime": clock::milliseconds(call.now.wall)}))
 }
 
 /// Gives a message its id and time, keeps it, and sends it to everybody else in its rooms.
 pub(crate) fn publish(app: &App, draft: Draft, face: &Face, origin: Option<&SocketRef>, now: Moment) -> Value {
     let room = draft.room.clone();
-    let mut rooms = vec![room.clone()];
-    if let Some(thread_id) = &draft.thread_id {
-        // Who only follows the thread is not in the channel's room.
-        rooms.extend(Room::parse(thread_id, Some("thread")));
-    }
+    // Who only follows the thread is not in the channel's room.
+    let thread = draft.thread_id.as_ref().and_then(|thread_id| Room::parse(thread_id, Some("thread")).ok());
+    let further: Vec<Room> = thread.into_iter().collect();
     let short = short_form(&draft, face, now);
     let message = long_form(draft, face, short, now);
-    app.hub.remember(&room, now.wall, &message);
+    let (text, at) = (message.to_string(), clock::milliseconds(now.wall));
+    app.hub.remember(&room, at, &text);
     app.counters.messages.inc();
-    let except = Except { socket: origin, user_id: None };
-    app.delivery.to_rooms(&rooms, except, "message:new", &message);
-    app.delivery.to_rooms(&rooms, except, "message", &message);
+    deliver(app, &room, &further, Except { socket: origin, user_id: None }, &message);
+    if let (true, Ok(text)) = (app.outbox.is_used(), RawValue::from_string(text)) {
+        app.outbox.put(Saying::Message(Message { room, further, at, text }));
+    }
     message
+}
+
+/// Sends a message to the sockets of its rooms on this instance.
+pub(super) fn deliver(app: &App, room: &Room, further: &[Room], except: Except<'_>, message: &Value) {
+    let rooms: Vec<Room> = [std::slice::from_ref(room), further].concat();
+    app.delivery.to_rooms(&rooms, except, "message:new", message);
+    app.delivery.to_rooms(&rooms, except, "message", message);
 }
 
 /// What the readers of `message` look at.

@@ -4,13 +4,17 @@
 //! answered in one way, limits and metrics have one place, and an idle socket costs one closure.
 
 pub(crate) mod connection;
+pub(crate) mod elsewhere;
+pub(crate) mod history;
 pub(crate) mod messages;
 pub(crate) mod presence;
 mod relay;
 pub(crate) mod rooms;
 pub(crate) mod typing;
 
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::{Arc, Once};
 use std::time::Instant;
 
@@ -32,6 +36,8 @@ pub(crate) struct Session {
     pub(crate) is_user: bool,
     /// The `sessionId` that the token named, else the socket's id.
     pub(crate) login_id: String,
+    /// When the token that it connected with ends.
+    pub(crate) token_ends_at: Option<u64>,
     /// Whether the hub knows of the socket yet.
     pub(crate) begun: Once,
 }
@@ -115,6 +121,8 @@ pub(crate) enum Reply {
     Data(Value),
     /// Exactly this, for readers that know no envelope.
     Bare(Value),
+    /// `{success: true, data}` with data that are still to come.
+    Later(Pin<Box<dyn Future<Output = Value> + Send>>),
 }
 
 pub(crate) type Answer = Result<Reply, Refused>;
@@ -169,6 +177,14 @@ fn handle(session: &Session, socket: &SocketRef, event: &str, payload: Value, ac
         Ok(Reply::Done) => json!({"success": true}),
         Ok(Reply::Data(data)) => json!({"success": true, "data": data}),
         Ok(Reply::Bare(body)) => body,
+        Ok(Reply::Later(data)) => {
+            let event = event.to_owned();
+            tokio::spawn(async move {
+                let data = data.await;
+                acknowledge(ack, &event, &json!({"success": true, "data": data}));
+            });
+            return;
+        }
         Err(refused) => {
             call.app().metrics.count_error();
             let error = refused.to_json();
@@ -176,10 +192,14 @@ fn handle(session: &Session, socket: &SocketRef, event: &str, payload: Value, ac
             json!({"success": false, "error": error})
         }
     };
-    if let Err(error) = ack.send(&body) {
+    acknowledge(ack, event, &body);
+    call.app().counters.latency.observe(began.elapsed().as_secs_f64() * 1000.0);
+}
+
+fn acknowledge(ack: AckSender, event: &str, body: &Value) {
+    if let Err(error) = ack.send(body) {
         tracing::debug!(%error, event, "an acknowledgement was lost");
     }
-    call.app().counters.latency.observe(began.elapsed().as_secs_f64() * 1000.0);
 }
 
 fn route(call: &Call<'_>, event: &str, payload: Value) -> Answer {
@@ -192,6 +212,7 @@ fn route(call: &Call<'_>, event: &str, payload: Value) -> Answer {
         "channel:leave" => rooms::leave_channel(call, Fields::new(payload)),
         "message:send" => messages::send(call, Fields::new(payload)),
         "sync:messages" => messages::sync(call, Fields::new(payload)),
+        "sync:channels" => Ok(messages::sync_channels(call)),
         "typing:start" => typing::started(call, Fields::new(payload)),
         "typing:stop" => typing::stopped(call, Fields::new(payload)),
         "typing" | "message:typing" => typing::switched(call, Fields::new(payload)),

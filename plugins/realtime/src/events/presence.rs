@@ -32,6 +32,9 @@ pub(super) fn update(call: &Call<'_>, mut fields: Fields) -> Answer {
         return Err(Refused::new("AUTH_REQUIRED", "only a known user has a presence"));
     }
     let app = call.app();
+    if !app.config.enabled.presence {
+        return Ok(Reply::Done);
+    }
     let changed = app.hub.set_presence(&call.session.face.user_id, (status, custom), None, call.now)?;
     if let Some(view) = changed {
         announce(app, &view, &[]);
@@ -144,6 +147,9 @@ pub(super) fn show_room(call: &Call<'_>, room: &Room) {
 /// Tells those who share a room with the user, who watch the user, or who are in a further room that
 /// the change concerns.
 pub(crate) fn announce(app: &App, view: &View, further: &[Room]) {
+    if !app.config.enabled.presence {
+        return;
+    }
     app.counters.presence_updates.inc();
     let mut rooms = app.hub.rooms_of_user(&view.user_id);
     rooms.extend_from_slice(further);

@@ -39,6 +39,6 @@ pub(super) fn dispatch(call: &Call<'_>, mut fields: Fields) -> Answer {
     if !call.app().hub.is_in(call.socket.id, &room) {
         return Err(Refused::new("NOT_A_MEMBER", format!("join `{room}` first")));
     }
-    call.app().delivery.to_rooms(&[room], Except::socket(call.socket), &event, &payload);
+    call.app().pass(&[room], Except::socket(call.socket), &event, &payload);
     Ok(Reply::Done)
 }

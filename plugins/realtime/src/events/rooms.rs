@@ -80,9 +80,7 @@ fn join(call: &Call<'_>, name: &str, room: Option<Room>) -> Result<Room, Refused
         Joined::In { is_first } => {
             Delivery::join(call.socket, &room);
             if is_first {
-                let payload = membership(&call.session.face, name, call.now);
-                let words = ["user:joined", "channel:joined"];
-                announce(call.app(), words, &room, &payload, Some(call.socket));
+                announce_joined(call.app(), &call.session.face, (&room, name), Some(call.socket), call.now);
             }
             Ok(room)
         }
@@ -107,6 +105,17 @@ fn leave(call: &Call<'_>, name: &str, room: Option<Room>) {
     if has_left {
         announce_left(call.app(), &call.session.face, (&room, name), Some(call.socket), call.now);
     }
+}
+
+/// Tells a room, under the name that the user knows it by, that the user has come in.
+pub(crate) fn announce_joined(
+    app: &App,
+    face: &Face,
+    (room, name): (&Room, &str),
+    origin: Option<&SocketRef>,
+    now: Moment,
+) {
+    announce(app, ["user:joined", "channel:joined"], room, &membership(face, name, now), origin);
 }
 
 /// Tells a room, under the name that the user knows it by, that the user has left it.

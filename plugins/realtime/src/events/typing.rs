@@ -56,6 +56,9 @@ fn apply(call: &Call<'_>, named: Option<(Place, Spelling)>, is_typing: bool) -> 
     let Some((place, spelling)) = named else {
         return Err(Refused::new("INVALID_ROOM", "the room has no usable name"));
     };
+    if !call.app().config.enabled.typing {
+        return Ok(Reply::Done);
+    }
     call.limit(Kind::Typing)?;
     if !place.room.admits(call.session.user_id()) {
         return Err(Refused::forbidden(&place.room));
@@ -64,7 +67,7 @@ fn apply(call: &Call<'_>, named: Option<(Place, Spelling)>, is_typing: bool) -> 
     let change = if is_typing {
         Some(app.hub.start_typing(place, face, spelling, call.now))
     } else {
-        app.hub.stop_typing(&place, &face.user_id)
+        app.hub.stop_typing(&place, face)
     };
     if let Some(change) = change {
         announce(app, &change, Some(call.socket));

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use nself_plugin_server::clock;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use socketioxide::socket::Sid;
 
 use super::room::Room;
 
 /// How a user is shown to others.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Face {
     pub(crate) user_id: Arc<str>,
     pub(crate) name: Option<String>,
@@ -30,6 +31,13 @@ impl Face {
             fields.insert("userAvatar".to_owned(), json!(avatar));
         }
         fields
+    }
+
+    /// The same with the time since when the user is in a room.
+    pub(crate) fn as_member(&self, joined_at: SystemTime) -> Value {
+        let mut fields = self.fields();
+        fields.insert("joinedAt".to_owned(), json!(clock::iso(joined_at)));
+        Value::Object(fields)
     }
 }
 
@@ -79,6 +87,16 @@ impl Members {
         gone
     }
 
+    /// Whether a user is in a room with any socket.
+    pub(crate) fn has(&self, room: &Room, user_id: &str) -> bool {
+        self.rooms.get(room).is_some_and(|members| members.contains_key(user_id))
+    }
+
+    /// When a user joined a room.
+    pub(crate) fn joined_at(&self, room: &Room, user_id: &str) -> Option<SystemTime> {
+        Some(self.rooms.get(room)?.get(user_id)?.joined_at)
+    }
+
     /// How many users a room holds.
     pub(crate) fn count(&self, room: &Room) -> usize {
         self.rooms.get(room).map_or(0, HashMap::len)
@@ -94,13 +112,12 @@ impl Members {
     pub(crate) fn list(&self, room: &Room, most: usize) -> Vec<Value> {
         let members = self.rooms.get(room);
         let members = members.into_iter().flat_map(HashMap::values).take(most);
-        members
-            .map(|member| {
-                let mut fields = member.face.fields();
-                fields.insert("joinedAt".to_owned(), json!(clock::iso(member.joined_at)));
-                Value::Object(fields)
-            })
-            .collect()
+        members.map(|member| member.face.as_member(member.joined_at)).collect()
+    }
+
+    /// The rooms with anybody in them.
+    pub(crate) fn rooms(&self) -> impl Iterator<Item = &Room> {
+        self.rooms.keys()
     }
 
     /// The sockets that a user has in a room.

@@ -1,14 +1,19 @@
 //! All state of this server: connections, rooms, presence, typing, history, limits.
 //!
 //! One lock guards it, held for lookups and never while something is sent. It decides and
-//! remembers; it must not send: callers get values that say what others must hear. An adapter for
-//! several instances would share what is owned here.
+//! remembers; it must not send: callers get values that say what others must hear. What other instances must know goes
+//! into the [`Outbox`] under the same lock, so that changes are told in the order in which they happened.
 
+mod change;
+mod elsewhere;
 mod history;
 mod limits;
 mod members;
+mod peers;
 mod presence;
 mod room;
+mod status;
+mod tokens;
 mod typing;
 
 use std::collections::{HashMap, HashSet};
@@ -19,19 +24,22 @@ use nself_plugin_server::clock;
 use serde_json::Value;
 use socketioxide::socket::Sid;
 
+use crate::cluster::Outbox;
 use crate::config::Config;
 
+pub(crate) use change::{Change, InstanceId, UserState};
+pub(crate) use elsewhere::{Heard, Part};
+pub(crate) use history::{KEPT_FOR, MOST_BYTES, MOST_IN_ROOM};
 pub(crate) use limits::{Kind, Limited};
 pub(crate) use members::Face;
-pub(crate) use presence::{CustomStatus, Ended, Status, View};
+pub(crate) use presence::{Ended, SetStatus};
 pub(crate) use room::Room;
+pub(crate) use status::{CustomStatus, Status, View};
+pub(crate) use tokens::EndedTokens;
 pub(crate) use typing::{Place, Spelling, TypingChange};
 
 /// The most rooms that one socket may be in.
 const MOST_ROOMS: usize = 200;
-
-/// The most bytes of messages that are kept for clients that poll or come back.
-const HISTORY_BYTES: usize = 32 * 1024 * 1024;
 
 /// One point in time on both clocks, so that rules are testable without waiting.
 #[derive(Debug, Clone, Copy)]
@@ -84,6 +92,7 @@ struct Connection {
     is_user: bool,
     /// Each with the name that it was joined by: others must hear of it in the same words.
     rooms: HashMap<Room, Arc<str>>,
+    token: tokens::TokenEnd,
 }
 
 struct State {
@@ -93,24 +102,28 @@ struct State {
     typing: typing::Typing,
     history: history::History,
     limits: limits::Limits,
+    peers: peers::Peers,
 }
 
 /// The state behind its lock.
 pub(crate) struct Hub {
     state: Mutex<State>,
+    outbox: Outbox,
 }
 
 impl Hub {
-    pub(crate) fn new(config: &Config) -> Self {
+    /// An empty state; what other instances must know of it goes into the outbox.
+    pub(crate) fn new(config: &Config, outbox: Outbox) -> Self {
         let state = State {
             connections: HashMap::new(),
             members: members::Members::default(),
             presence: presence::Presence::new(config.presence_grace, config.presence_timeout),
             typing: typing::Typing::new(config.typing_timeout),
-            history: history::History::new(HISTORY_BYTES),
+            history: history::History::new(history::MOST_BYTES),
             limits: limits::Limits::new(config.rate_limit),
+            peers: peers::Peers::default(),
         };
-        Self { state: Mutex::new(state) }
+        Self { state: Mutex::new(state), outbox }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -126,9 +139,17 @@ impl Hub {
     /// Notes a socket; gives the presence to announce where a user came online.
     pub(crate) fn connect(&self, socket: Sid, face: &Arc<Face>, is_user: bool, now: Moment) -> Option<View> {
         let mut state = self.state();
-        let connection = Connection { face: face.clone(), is_user, rooms: HashMap::new() };
+        let connection =
+            Connection { face: face.clone(), is_user, rooms: HashMap::new(), token: tokens::TokenEnd::default() };
         state.connections.insert(socket, connection);
-        is_user.then(|| state.presence.connect(&face.user_id, now)).flatten()
+        if !is_user {
+            return None;
+        }
+        let came_online = state.presence.connect(&face.user_id, now);
+        if state.presence.sockets(&face.user_id) == 1 {
+            self.outbox.change(|| Change::Connected { face: face.clone() });
+        }
+        came_online
     }
 
     /// Forgets a socket and takes it out of its rooms; `None` where it is forgotten already.
@@ -137,15 +158,26 @@ impl Hub {
         let connection = state.connections.remove(&socket)?;
         let user_id = &connection.face.user_id;
         let mut departure = Departure::default();
+        let mut left_here = Vec::new();
         for (room, name) in connection.rooms {
-            if state.members.leave(&room, user_id, socket) {
-                departure.typing.extend(state.typing.stop_user(user_id, Some(&room)));
-                departure.left.push((room, name));
+            if !state.members.leave(&room, user_id, socket) {
+                continue;
             }
+            if !state.peers.has(&room, user_id) {
+                departure.typing.extend(state.typing.stop_user(user_id, Some(&room)));
+                departure.left.push((room.clone(), name));
+            }
+            left_here.push(room);
         }
+        left_here.retain(Room::is_shared);
+        let mut is_gone = false;
         if connection.is_user {
             let left = departure.left.iter().map(|(room, _)| room);
             state.presence.disconnect(user_id, left, now);
+            is_gone = state.presence.sockets(user_id) == 0;
+        }
+        if is_gone || !left_here.is_empty() {
+            self.outbox.change(|| Change::Disconnected { user_id: user_id.clone(), left: left_here, is_gone });
         }
         Some(departure)
     }
@@ -163,9 +195,15 @@ impl Hub {
         if connection.rooms.len() >= MOST_ROOMS && !connection.rooms.contains_key(room) {
             return Joined::TooMany;
         }
-        let is_new = connection.rooms.insert(room.clone(), Arc::from(name)).is_none();
-        let is_first = state.members.join(room, &connection.face, socket, now.wall);
-        Joined::In { is_first: is_new && is_first }
+        let name: Arc<str> = Arc::from(name);
+        let is_new = connection.rooms.insert(room.clone(), name.clone()).is_none();
+        let face = &connection.face;
+        let is_first_here = state.members.join(room, face, socket, now.wall) && is_new;
+        if is_first_here && room.is_shared() {
+            let (face, room) = (face.clone(), room.clone());
+            self.outbox.change(|| Change::Joined { face, room, name, at: now.wall });
+        }
+        Joined::In { is_first: is_first_here && !state.peers.has(room, &face.user_id) }
     }
 
     /// Takes a socket out of a room; `None` where it was not in it, else whether its user has left
@@ -176,7 +214,11 @@ impl Hub {
         let connection = state.connections.get_mut(&socket)?;
         connection.rooms.remove(room)?;
         let user_id = &connection.face.user_id;
-        let has_left = state.members.leave(room, user_id, socket);
+        let has_left_here = state.members.leave(room, user_id, socket);
+        if has_left_here && room.is_shared() {
+            self.outbox.change(|| Change::Left { user_id: user_id.clone(), room: room.clone() });
+        }
+        let has_left = has_left_here && !state.peers.has(room, user_id);
         let typing = if has_left { state.typing.stop_user(user_id, Some(room)) } else { Vec::new() };
         Some((has_left, typing))
     }
@@ -195,15 +237,27 @@ impl Hub {
         rooms
     }
 
-    /// How many users a room has, and at most `most` of them as the wire shows them.
-    pub(crate) fn members(&self, room: &Room, most: usize) -> (usize, Vec<Value>) {
+    /// At most `most` sockets, each with its user and the number of its rooms.
+    pub(crate) fn listed(&self, most: usize) -> Vec<(Sid, Arc<str>, usize)> {
         let state = self.state();
-        (state.members.count(room), state.members.list(room, most))
+        let connections = state.connections.iter().take(most);
+        connections.map(|(socket, it)| (*socket, it.face.user_id.clone(), it.rooms.len())).collect()
     }
 
-    /// How many sockets at least one of the rooms reaches.
+    /// How many users a room has, and at most `most` of them as the wire shows them.
+    pub(crate) fn members(&self, room: &Room, most: usize) -> (usize, Vec<Value>) {
+        self.state().members_anywhere(room, most)
+    }
+
+    /// At most `most` rooms that others can be in, with the number of their users.
+    pub(crate) fn rooms(&self, most: usize) -> Vec<(Room, usize)> {
+        self.state().rooms_anywhere(most)
+    }
+
+    /// How many sockets at least one of the rooms reaches; of another instance each user counts once.
     pub(crate) fn count_sockets(&self, rooms: &[Room]) -> usize {
-        self.state().members.count_sockets(rooms)
+        let state = self.state();
+        state.members.count_sockets(rooms) + state.peers.count_reached(rooms)
     }
 
     /// The presence of each of the users.
@@ -216,6 +270,7 @@ impl Hub {
     pub(crate) fn presences_in(&self, room: &Room, most: usize) -> Vec<View> {
         let state = self.state();
         let mut user_ids = state.members.user_ids(room, most);
+        user_ids.extend(state.peers.user_ids(room).into_iter().cloned());
         user_ids.extend(state.presence.visitors(room));
         user_ids.sort();
         user_ids.dedup();
@@ -236,9 +291,15 @@ impl Hub {
         if state.presence.would_change(user_id, status, custom.as_ref()) {
             state.limits.count(user_id, Kind::Presence, now.monotonic)?;
         }
+        let set = SetStatus { status, custom: custom.clone(), at: now.wall };
         let changed = state.presence.update(user_id, status, custom, now);
         if let Some(room) = visiting {
             state.presence.visit(user_id, room);
+        }
+        // Without a socket it holds only if it is repeated, everywhere.
+        if changed.is_some() || state.presence.sockets(user_id) == 0 {
+            let (user_id, room) = (user_id.clone(), visiting.cloned());
+            self.outbox.change(|| Change::Presence { user_id, set, room });
         }
         Ok(changed)
     }
@@ -248,35 +309,48 @@ impl Hub {
         let state = self.state();
         let own = state.members.sockets(&Room::of_user(user_id), user_id);
         let connections = own.iter().filter_map(|socket| state.connections.get(socket));
-        let rooms: HashSet<&Room> = connections.flat_map(|connection| connection.rooms.keys()).collect();
-        rooms.into_iter().filter(|room| room.kind() != "user").cloned().collect()
+        let here = connections.flat_map(|connection| connection.rooms.keys());
+        let rooms: HashSet<&Room> = here.chain(state.peers.rooms_of(user_id)).collect();
+        rooms.into_iter().filter(|room| room.is_shared()).cloned().collect()
     }
 
     /// Somebody types.
     pub(crate) fn start_typing(&self, place: Place, face: &Arc<Face>, spelling: Spelling, now: Moment) -> TypingChange {
-        self.state().typing.start(place, face, spelling, now)
+        let mut state = self.state();
+        let change = state.typing.start(place, face, spelling, now);
+        self.tell_typing(&change, face);
+        change
     }
 
     /// Somebody stopped; `None` where they did not type.
-    pub(crate) fn stop_typing(&self, place: &Place, user_id: &str) -> Option<TypingChange> {
-        self.state().typing.stop(place, user_id)
+    pub(crate) fn stop_typing(&self, place: &Place, face: &Arc<Face>) -> Option<TypingChange> {
+        let mut state = self.state();
+        let change = state.typing.stop(place, &face.user_id)?;
+        self.tell_typing(&change, face);
+        Some(change)
     }
 
-    /// Keeps a message.
-    pub(crate) fn remember(&self, room: &Room, at: SystemTime, message: &Value) {
-        self.state().history.push(room, clock::milliseconds(at), message);
+    fn tell_typing(&self, change: &TypingChange, face: &Arc<Face>) {
+        self.outbox.change(|| Change::Typing {
+            place: change.place.clone(),
+            face: face.clone(),
+            spelling: change.spelling.clone(),
+            is_typing: change.is_typing,
+        });
+    }
+
+    /// Keeps a message that was sent at a time in milliseconds.
+    pub(crate) fn remember(&self, room: &Room, at: u64, message: &str) {
+        self.state().history.push(room, at, message);
     }
 
     /// Messages of a room: those after a time in milliseconds, or the last ones.
-    pub(crate) fn messages(&self, room: &Room, after: Option<u64>, most: usize) -> Vec<Value> {
-        let texts = {
-            let state = self.state();
-            match after {
-                Some(after) => state.history.since(room, after, most),
-                None => state.history.last(room, most),
-            }
-        };
-        texts.iter().filter_map(|text| serde_json::from_str(text).ok()).collect()
+    pub(crate) fn messages(&self, room: &Room, after: Option<u64>, most: usize) -> Vec<Arc<str>> {
+        let state = self.state();
+        match after {
+            Some(after) => state.history.since(room, after, most),
+            None => state.history.last(room, most),
+        }
     }
 
     /// Counts an event against the user's limit.
@@ -298,97 +372,6 @@ impl Hub {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use nself_plugin_server::Environment;
-
-    fn hub() -> Hub {
-        let environment = Environment::from_pairs([("REALTIME_ALLOW_ANONYMOUS", "true")]);
-        Hub::new(&Config::read(&environment).expect("legal settings"))
-    }
-
-    fn face(user_id: &str) -> Arc<Face> {
-        Arc::new(Face { user_id: Arc::from(user_id), name: None, avatar: None })
-    }
-
-    fn connect(hub: &Hub, user_id: &str) -> Sid {
-        let socket = Sid::new();
-        hub.connect(socket, &face(user_id), true, Moment::now());
-        socket
-    }
-
-    fn room(name: &str) -> Room {
-        Room::parse(name, None).expect("a legal name")
-    }
-
-    #[test]
-    fn a_socket_departs_once_and_leaves_every_room_under_the_name_it_knew() {
-        let hub = hub();
-        let socket = connect(&hub, "alice");
-        assert_eq!(hub.join(socket, &room("a"), "a", Moment::now()), Joined::In { is_first: true });
-        let departure = hub.disconnect(socket, Moment::now()).expect("it was there");
-        assert_eq!(departure.left, [(room("a"), Arc::from("a"))]);
-        assert!(hub.disconnect(socket, Moment::now()).is_none());
-        assert_eq!((hub.connections(), hub.members(&room("a"), 9).0), (0, 0));
-    }
-
-    #[test]
-    fn a_closed_socket_cannot_join() {
-        let hub = hub();
-        let socket = connect(&hub, "alice");
-        hub.disconnect(socket, Moment::now());
-        assert_eq!(hub.join(socket, &room("a"), "a", Moment::now()), Joined::Gone);
-        assert_eq!(hub.members(&room("a"), 9).0, 0);
-    }
-
-    #[test]
-    fn the_room_of_another_user_stays_shut() {
-        let hub = hub();
-        let socket = connect(&hub, "alice");
-        let now = Moment::now();
-        assert_eq!(hub.join(socket, &room("user:bob"), "user:bob", now), Joined::Forbidden);
-        assert_eq!(hub.join(socket, &room("user:alice"), "user:alice", now), Joined::In { is_first: true });
-    }
-
-    #[test]
-    fn one_socket_cannot_fill_the_memory_with_rooms() {
-        let hub = hub();
-        let socket = connect(&hub, "alice");
-        let now = Moment::now();
-        for number in 0..MOST_ROOMS {
-            let name = number.to_string();
-            assert_eq!(hub.join(socket, &room(&name), &name, now), Joined::In { is_first: true });
-        }
-        assert_eq!(hub.join(socket, &room("more"), "more", now), Joined::TooMany);
-        assert_eq!(hub.join(socket, &room("0"), "0", now), Joined::In { is_first: false });
-    }
-
-    #[test]
-    fn a_user_is_in_the_rooms_of_all_sockets() {
-        let hub = hub();
-        let now = Moment::now();
-        for name in ["a", "b"] {
-            let socket = connect(&hub, "alice");
-            hub.join(socket, &Room::of_user("alice"), "user:alice", now);
-            hub.join(socket, &room(name), name, now);
-        }
-        let mut rooms = hub.rooms_of_user("alice");
-        rooms.sort();
-        assert_eq!(rooms, [room("a"), room("b")]);
-    }
-
-    #[test]
-    fn leaving_ends_typing_there() {
-        let hub = hub();
-        let socket = connect(&hub, "alice");
-        let now = Moment::now();
-        hub.join(socket, &room("a"), "a", now);
-        let place = Place { room: room("a"), thread_id: None };
-        let room_type = "channel".to_owned();
-        let spelling = Spelling { room_name: "a".to_owned(), room_type, recipient_id: None };
-        hub.start_typing(place, &face("alice"), spelling, now);
-        let (has_left, stopped) = hub.leave(socket, &room("a")).expect("it was in");
-        assert!(has_left && stopped.len() == 1 && stopped[0].users.is_empty());
-        assert!(hub.leave(socket, &room("a")).is_none());
-    }
-}
+mod elsewhere_tests;
+#[cfg(test)]
+mod tests;

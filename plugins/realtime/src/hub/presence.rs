@@ -1,104 +1,47 @@
 //! Who is present, with which status; when that ends by itself.
 //!
 //! A user is present while a socket is open and for a grace after the last one has gone, or for a
-//! while after a status came over HTTP. Whoever has no record here is offline.
+//! while after a status came over HTTP. Sockets count wherever they are: the record of a user stays while any other
+//! instance holds one. Whoever has no record here is offline.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use nself_plugin_server::clock;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
 use super::Moment;
 use super::room::Room;
+use super::status::{CustomStatus, Status, View};
 
 /// The most users whose presence is kept; more can only come from HTTP callers that invent them.
 const MOST_USERS: usize = 100_000;
 /// The most rooms that are remembered for one user: shown in through HTTP, or left.
 const MOST_ROOMS: usize = 200;
 
-/// The four states; `dnd` and `busy` are two words for one of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Status {
-    Online,
-    Away,
-    Busy,
-    Offline,
-}
-
-impl Status {
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        match text {
-            "online" => Some(Self::Online),
-            "away" => Some(Self::Away),
-            "busy" | "dnd" => Some(Self::Busy),
-            "offline" | "invisible" => Some(Self::Offline),
-            _ => None,
-        }
-    }
-
-    /// The word of `presence:changed`.
-    pub(crate) fn busy_word(self) -> &'static str {
-        match self {
-            Self::Online => "online",
-            Self::Away => "away",
-            Self::Busy => "busy",
-            Self::Offline => "offline",
-        }
-    }
-
-    /// The word of `presence` and of HTTP.
-    pub(crate) fn dnd_word(self) -> &'static str {
-        if self == Self::Busy { "dnd" } else { self.busy_word() }
-    }
-}
-
-/// A text and an emoji beside the status.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct CustomStatus {
-    pub(crate) text: Option<String>,
-    pub(crate) emoji: Option<String>,
-    pub(crate) expires_at: Option<SystemTime>,
-}
-
-/// A user's presence at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct View {
-    pub(crate) user_id: Arc<str>,
-    pub(crate) status: Status,
-    pub(crate) custom: Option<CustomStatus>,
-    pub(crate) last_seen: Option<SystemTime>,
-}
-
-impl View {
-    /// As `presence:changed` and `presence:bulk` show it.
-    pub(crate) fn to_json(&self) -> Value {
-        let mut value = json!({"userId": &*self.user_id, "status": self.status.busy_word()});
-        if let Some(custom) = &self.custom {
-            value["customStatus"] = json!({"text": custom.text, "emoji": custom.emoji});
-            if let Some(at) = custom.expires_at {
-                value["customStatus"]["expiresAt"] = json!(clock::iso(at));
-            }
-        }
-        if let Some(at) = self.last_seen {
-            value["lastSeen"] = json!(clock::iso(at));
-            value["lastSeenAt"] = value["lastSeen"].clone();
-        }
-        value
-    }
-}
-
 struct Record {
     status: Status,
     custom: Option<CustomStatus>,
     last_seen: SystemTime,
-    sockets: usize,
+    /// Sockets of this instance.
+    sockets: u32,
+    /// Other instances with sockets of the user.
+    elsewhere: u32,
+    /// When the status was set: of two that were set on different instances the later one holds.
+    set_at: SystemTime,
     /// When the record goes unless a socket is open.
     ends: Option<std::time::Instant>,
     visits: Vec<Room>,
     /// Rooms that closed sockets were in; they hear when the grace is over.
     left: Vec<Room>,
+}
+
+/// A status and when it was set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SetStatus {
+    pub(crate) status: Status,
+    pub(crate) custom: Option<CustomStatus>,
+    pub(crate) at: SystemTime,
 }
 
 /// A presence that time has changed, and the rooms that must hear of it beside those the user is
@@ -128,9 +71,7 @@ impl Presence {
     pub(crate) fn connect(&mut self, user_id: &Arc<str>, now: Moment) -> Option<View> {
         if let Some(record) = self.users.get_mut(user_id) {
             record.sockets += 1;
-            record.ends = None;
-            record.left.clear();
-            record.last_seen = now.wall;
+            record.come_back(now);
             return None;
         }
         let record = Record { sockets: 1, ..Record::new(Status::Online, now) };
@@ -142,13 +83,56 @@ impl Presence {
     pub(crate) fn disconnect<'a>(&mut self, user_id: &str, left: impl Iterator<Item = &'a Room>, now: Moment) {
         if let Some(record) = self.users.get_mut(user_id) {
             record.sockets = record.sockets.saturating_sub(1);
-            record.last_seen = now.wall;
-            let free = MOST_ROOMS.saturating_sub(record.left.len());
-            record.left.extend(left.take(free).cloned());
-            if record.sockets == 0 {
-                record.ends = Some(now.monotonic + self.grace);
-            }
+            record.note_departure(left, now, self.grace);
         }
+    }
+
+    /// How many sockets of the user are on this instance.
+    pub(crate) fn sockets(&self, user_id: &str) -> u32 {
+        self.users.get(user_id).map_or(0, |record| record.sockets)
+    }
+
+    /// Notes that one more instance holds sockets of the user; gives the new presence where others must hear of it.
+    pub(crate) fn connect_elsewhere(&mut self, user_id: &Arc<str>, now: Moment) -> Option<View> {
+        let is_new = !self.users.contains_key(user_id);
+        let new = || Record { set_at: SystemTime::UNIX_EPOCH, ..Record::new(Status::Online, now) };
+        let record = self.users.entry(user_id.clone()).or_insert_with(new);
+        record.elsewhere += 1;
+        record.come_back(now);
+        is_new.then(|| self.view(user_id))
+    }
+
+    /// Notes that the user has left these rooms on another instance, and with `is_gone` that instance too.
+    pub(crate) fn disconnect_elsewhere<'a>(
+        &mut self,
+        user_id: &str,
+        left: impl Iterator<Item = &'a Room>,
+        is_gone: bool,
+        now: Moment,
+    ) {
+        if let Some(record) = self.users.get_mut(user_id) {
+            record.elsewhere = record.elsewhere.saturating_sub(u32::from(is_gone));
+            record.note_departure(left, now, self.grace);
+        }
+    }
+
+    /// Takes over a status that was set on another instance, unless a later one is known here.
+    pub(crate) fn adopt(&mut self, user_id: &Arc<str>, set: &SetStatus, now: Moment) -> Option<View> {
+        let is_known_later = self.users.get(user_id).is_some_and(|record| record.set_at > set.at);
+        if is_known_later {
+            return None;
+        }
+        let changed = self.update(user_id, set.status, set.custom.clone(), now);
+        if let Some(record) = self.users.get_mut(user_id) {
+            record.set_at = set.at;
+        }
+        changed
+    }
+
+    /// The status of a user as other instances must know it.
+    pub(crate) fn stamped(&self, user_id: &str) -> Option<SetStatus> {
+        let record = self.users.get(user_id)?;
+        Some(SetStatus { status: record.status, custom: record.custom.clone(), at: record.set_at })
     }
 
     /// Sets a status; gives the new presence where it differs from before. A repetition is a
@@ -169,7 +153,8 @@ impl Presence {
         record.status = status;
         record.custom = custom;
         record.last_seen = now.wall;
-        if record.sockets == 0 {
+        record.set_at = now.wall;
+        if !record.is_held() {
             record.ends = Some(now.monotonic + self.lease);
         }
         changed.then(|| self.view(user_id))
@@ -251,15 +236,31 @@ impl Presence {
     }
 }
 
-impl CustomStatus {
-    fn has_ended(&self, now: SystemTime) -> bool {
-        self.expires_at.is_some_and(|at| at <= now)
-    }
-}
-
 impl Record {
     fn new(status: Status, now: Moment) -> Self {
-        Self { status, custom: None, last_seen: now.wall, sockets: 0, ends: None, visits: Vec::new(), left: Vec::new() }
+        let (visits, left) = (Vec::new(), Vec::new());
+        let at = now.wall;
+        Self { status, custom: None, last_seen: at, sockets: 0, elsewhere: 0, set_at: at, ends: None, visits, left }
+    }
+
+    /// Whether any socket of the user is open anywhere.
+    fn is_held(&self) -> bool {
+        self.sockets > 0 || self.elsewhere > 0
+    }
+
+    fn come_back(&mut self, now: Moment) {
+        self.ends = None;
+        self.left.clear();
+        self.last_seen = now.wall;
+    }
+
+    fn note_departure<'a>(&mut self, left: impl Iterator<Item = &'a Room>, now: Moment, grace: Duration) {
+        self.last_seen = now.wall;
+        let free = MOST_ROOMS.saturating_sub(self.left.len());
+        self.left.extend(left.take(free).cloned());
+        if !self.is_held() && self.ends.is_none() {
+            self.ends = Some(now.monotonic + grace);
+        }
     }
 }
 
@@ -346,6 +347,34 @@ mod tests {
         assert!(presence.expire(now).is_empty());
         let changed = presence.expire(now.after(GRACE));
         assert_eq!((changed.len(), changed[0].view.custom.clone()), (1, None));
+    }
+
+    #[test]
+    fn a_user_with_a_socket_elsewhere_stays_until_that_one_has_gone_too() {
+        let now = Moment::now();
+        let mut presence = Presence::new(GRACE, TIMEOUT);
+        assert_eq!(status(presence.connect_elsewhere(&alice(), now)), Some(Status::Online));
+        assert_eq!(presence.connect(&alice(), now), None);
+        presence.disconnect("alice", rooms().iter(), now);
+        assert!(presence.expire(now.after(GRACE * 10)).is_empty());
+        presence.disconnect_elsewhere("alice", [].iter(), true, now);
+        assert!(presence.expire(now.after(GRACE / 2)).is_empty());
+        let ended = presence.expire(now.after(GRACE));
+        assert_eq!((ended[0].view.status, ended[0].rooms.clone()), (Status::Offline, rooms()));
+    }
+
+    #[test]
+    fn of_two_statuses_the_later_one_holds_whichever_comes_last() {
+        let now = Moment::now();
+        let mut presence = Presence::new(GRACE, TIMEOUT);
+        presence.connect(&alice(), now);
+        presence.update(&alice(), Status::Away, None, now.after(GRACE));
+        let set = |status, moment: Moment| SetStatus { status, custom: None, at: moment.wall };
+        assert_eq!(presence.adopt(&alice(), &set(Status::Busy, now), now.after(GRACE)), None);
+        assert_eq!(presence.view(&alice()).status, Status::Away);
+        let later = set(Status::Busy, now.after(GRACE * 2));
+        assert_eq!(status(presence.adopt(&alice(), &later, now.after(GRACE))), Some(Status::Busy));
+        assert_eq!(presence.stamped("alice"), Some(later));
     }
 
     #[test]

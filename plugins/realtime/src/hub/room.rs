@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// The longest room name that is accepted, in bytes.
 const NAME_BYTES: usize = 256;
 const PREFIXES: [&str; 4] = ["channel:", "thread:", "dm:", "user:"];
@@ -10,7 +12,7 @@ const PREFIXES: [&str; 4] = ["channel:", "thread:", "dm:", "user:"];
 /// A room under its one full name, such as `channel:general`.
 ///
 /// Clients join `channel:X` and type in bare `X`: both are the same room.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Room(Arc<str>);
 
 impl Room {
@@ -55,6 +57,11 @@ impl Room {
     /// every other room is open to whoever is connected.
     pub(crate) fn admits(&self, user_id: Option<&str>) -> bool {
         self.kind() != "user" || user_id == Some(self.id())
+    }
+
+    /// Whether several users can be in it.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.kind() != "user"
     }
 
     pub(crate) fn as_str(&self) -> &str {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use nself_plugin_server::clock;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Moment;
@@ -15,14 +16,14 @@ use super::room::Room;
 const MOST_TYPISTS: usize = 50;
 
 /// Where somebody types: a room, or one thread in it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Place {
     pub(crate) room: Room,
     pub(crate) thread_id: Option<String>,
 }
 
 /// How the typist named the place; answers must use exactly the same words.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Spelling {
     pub(crate) room_name: String,
     pub(crate) room_type: String,

@@ -1,0 +1,137 @@
+//! Several instances over one Redis: each tells the others what changes with its own sockets, on one channel.
+//!
+//! Nobody waits for Redis: what is told goes through a bounded [`Outbox`] into one task. While Redis is away, every
+//! instance goes on with what it knows; when it is back, instances tell each other their whole state, and messages and
+//! events that waited. It must not know what sockets hear: that is `events::elsewhere`'s.
+
+mod history;
+mod link;
+mod listener;
+mod outbox;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use nself_plugin_server::Metrics;
+use redis::aio::MultiplexedConnection;
+use tokio::sync::mpsc;
+
+use crate::config::RedisAddress;
+use crate::hub::{InstanceId, Room};
+
+pub(crate) use link::run;
+pub(crate) use outbox::Outbox;
+pub(crate) use wire::{Event, Message, Saying};
+
+/// How long somebody who asks for old messages waits for Redis.
+const HISTORY_WITHIN: Duration = Duration::from_secs(2);
+/// How long the last words of a server that stops may take.
+const LAST_WORDS_WITHIN: Duration = Duration::from_secs(3);
+const LAST_WORDS_CHECKED: Duration = Duration::from_millis(10);
+
+/// Whether Redis answers.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum State {
+    /// It does; how long a word to oneself last took.
+    Connected(Duration),
+    /// It does, but refuses some commands.
+    Refusing(String),
+    /// It does not, and why.
+    Away(String),
+}
+
+/// This instance among the others.
+pub(crate) struct Cluster {
+    id: InstanceId,
+    address: RedisAddress,
+    /// After how long a silence another instance counts as gone.
+    timeout: Duration,
+    outbox: Outbox,
+    /// Taken once, by the task that empties it.
+    queue: Mutex<Option<mpsc::Receiver<Saying>>>,
+    state: Mutex<State>,
+    commands: Mutex<Option<MultiplexedConnection>>,
+    is_leaving: AtomicBool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Only whole values are put in.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Cluster {
+    pub(crate) fn new(address: RedisAddress, timeout: Duration, metrics: Metrics) -> Self {
+        let (outbox, queue) = Outbox::open(metrics);
+        let state = State::Away(format!("Redis at {} was not reached yet", address.shown));
+        Self {
+            id: InstanceId::new_v4(),
+            address,
+            timeout,
+            outbox,
+            queue: Mutex::new(Some(queue)),
+            state: Mutex::new(state),
+            commands: Mutex::new(None),
+            is_leaving: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn outbox(&self) -> Outbox {
+        self.outbox.clone()
+    }
+
+    pub(crate) fn state(&self) -> State {
+        lock(&self.state).clone()
+    }
+
+    /// The messages of a room that Redis knows, as texts; `None` where it cannot be asked.
+    pub(crate) async fn messages(&self, room: &Room, after: Option<u64>, most: usize) -> Option<Vec<String>> {
+        let mut commands = lock(&self.commands).clone()?;
+        let reading = history::read(&mut commands, room, after, most);
+        match tokio::time::timeout(HISTORY_WITHIN, reading).await {
+            Ok(Ok(messages)) => Some(messages),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "Redis did not give the messages of a room");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// Says what is still to be said, and good-bye.
+    pub(crate) async fn leave(&self) {
+        self.is_leaving.store(true, Ordering::Release);
+        if matches!(self.state(), State::Away(_)) {
+            return;
+        }
+        self.outbox.put(Saying::Bye);
+        let said = async {
+            while !self.outbox.is_empty() {
+                tokio::time::sleep(LAST_WORDS_CHECKED).await;
+            }
+        };
+        if tokio::time::timeout(LAST_WORDS_WITHIN, said).await.is_err() {
+            tracing::warn!("stopped before everything was told to the other instances");
+        }
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.is_leaving.load(Ordering::Acquire)
+    }
+
+    fn enter(&self, next: State) {
+        let before = std::mem::replace(&mut *lock(&self.state), next.clone());
+        let redis = &self.address.shown;
+        match (before, next) {
+            (State::Away(_), State::Connected(_)) => tracing::info!(redis, "Redis is connected"),
+            (State::Connected(_) | State::Refusing(_), State::Away(why)) => tracing::error!("{why}"),
+            (before, State::Refusing(why)) if before != State::Refusing(why.clone()) => tracing::error!("{why}"),
+            (State::Away(before), State::Away(why)) if before != why => tracing::warn!("{why}"),
+            _ => {}
+        }
+    }
+}

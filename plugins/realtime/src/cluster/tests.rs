@@ -1,0 +1,248 @@
+//! With a real redis-server: what is written, what is refused, what comes back.
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use nself_plugin_server::{Environment, Health, Plugin, Status, router};
+use redis::aio::MultiplexedConnection;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use super::history::{prepare, read, write};
+use super::wire::Message;
+use crate::app;
+use crate::hub::{InstanceId, MOST_BYTES, MOST_IN_ROOM, Room};
+
+/// Debian has the server under this name, in the package redis-tools.
+const PROGRAM: &str = "/usr/bin/redis-check-rdb";
+/// Nothing that is waited for takes longer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Redis {
+    folder: tempfile::TempDir,
+    port: u16,
+    process: Option<Child>,
+}
+
+impl Redis {
+    fn stopped() -> Self {
+        assert!(Path::new(PROGRAM).is_file(), "{PROGRAM} is missing: install Debian's package redis-tools");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::os::unix::fs::symlink(PROGRAM, folder.path().join("redis-server")).expect("a link");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        Self { folder, port: listener.local_addr().expect("an address").port(), process: None }
+    }
+
+    fn start() -> Self {
+        let mut redis = Self::stopped();
+        redis.run();
+        redis
+    }
+
+    fn run(&mut self) {
+        let process = Command::new(self.folder.path().join("redis-server"))
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
+            .arg(self.folder.path())
+            .stdout(Stdio::null())
+            .spawn();
+        self.process = Some(process.expect("redis-server starts"));
+        let began = Instant::now();
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
+            assert!(began.elapsed() < PATIENCE, "redis-server does not listen");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    async fn connect(&self) -> MultiplexedConnection {
+        let client = redis::Client::open(self.url()).expect("a legal address");
+        client.get_multiplexed_async_connection().await.expect("redis-server answers")
+    }
+
+    async fn command(&self, words: &[&str]) {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        command.query_async::<()>(&mut self.connect().await).await.expect("redis-server obeys");
+    }
+
+    async fn plugin(&self) -> Plugin {
+        let url = self.url();
+        let settings = [("REALTIME_ALLOW_ANONYMOUS", "true"), ("REALTIME_REDIS_URL", url.as_str())];
+        let environment = Environment::from_pairs(settings);
+        app::build(environment).await.expect("legal settings")
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            // It may have ended already.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+async fn until(plugin: &Plugin, what: &str, fits: impl Fn(&Health) -> bool) {
+    let began = Instant::now();
+    loop {
+        let health = (plugin.health)().await;
+        if fits(&health) {
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "{what} did not come: {health:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn redis_is(word: &'static str) -> impl Fn(&Health) -> bool {
+    move |health| health.dependencies[0].status == word
+}
+
+async fn ask(plugin: &Plugin, request: Request<Body>) -> (StatusCode, Value) {
+    let answer = router(plugin).expect("legal settings").oneshot(request).await.expect("an answer");
+    let status = answer.status();
+    let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.expect("a body");
+    (status, serde_json::from_slice(&body).expect("JSON"))
+}
+
+async fn post_message(plugin: &Plugin, content: &str) -> StatusCode {
+    let body = json!({"channelId": "general", "userId": "alice", "content": content}).to_string();
+    let request = Request::post("/messages").header("content-type", "application/json");
+    ask(plugin, request.body(Body::from(body)).expect("a legal request")).await.0
+}
+
+async fn poll(plugin: &Plugin) -> Vec<String> {
+    let request = Request::get("/poll?channelId=general&since=0").body(Body::empty()).expect("a legal request");
+    let (_, answer) = ask(plugin, request).await;
+    let messages = answer["messages"].as_array().cloned().unwrap_or_default();
+    messages.iter().filter_map(|message| message["content"].as_str().map(str::to_owned)).collect()
+}
+
+/// Waits until an instance that did not hear it has the message, from Redis alone.
+async fn until_stored(redis: &Redis, content: &str) {
+    let began = Instant::now();
+    loop {
+        let room = room("general");
+        let stored = read(&mut redis.connect().await, &room, None, 9).await.expect("redis-server answers");
+        if stored.iter().any(|message| message.contains(content)) {
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "{content} was not stored: {stored:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn room(name: &str) -> Room {
+    Room::parse(name, None).expect("a legal name")
+}
+
+fn message(room: Room, at: u64, text: &str) -> Message {
+    let text = RawValue::from_string(json!(text).to_string()).expect("JSON");
+    Message { room, further: Vec::new(), at, text }
+}
+
+fn milliseconds_ago(milliseconds: u64) -> u64 {
+    nself_plugin_server::clock::milliseconds(nself_plugin_server::clock::now()) - milliseconds
+}
+
+#[tokio::test]
+async fn a_room_keeps_its_last_thousand_in_order_and_a_repetition_changes_nothing() {
+    let redis = Redis::start();
+    let mut commands = redis.connect().await;
+    prepare(&mut commands).await.expect("the script is legal");
+    let (from, at) = (InstanceId::new_v4(), milliseconds_ago(5_000));
+    let mut pipeline = redis::pipe();
+    let most = MOST_IN_ROOM as u64;
+    for number in 1..=most + 5 {
+        write(&mut pipeline, from, number, &message(room("a"), at + number % 2, &number.to_string()));
+    }
+    write(&mut pipeline, from, most + 5, &message(room("a"), at + 1, &(most + 5).to_string()));
+    pipeline.query_async::<()>(&mut commands).await.expect("redis-server obeys");
+    let all = read(&mut commands, &room("a"), Some(0), 2_000).await.expect("messages");
+    assert_eq!((all.len(), all.last().map(String::as_str)), (MOST_IN_ROOM, Some("\"1005\"")));
+    let last = read(&mut commands, &room("a"), None, 2).await.expect("messages");
+    assert_eq!(last, ["\"1003\"", "\"1005\""]);
+    let after = read(&mut commands, &room("a"), Some(at), 2).await.expect("messages");
+    assert_eq!(after, ["\"1\"", "\"3\""]);
+    let marks: usize =
+        redis::cmd("ZCARD").arg("nself:realtime:history-order").query_async(&mut commands).await.unwrap_or(0);
+    assert_eq!(marks, MOST_IN_ROOM);
+}
+
+#[tokio::test]
+async fn all_rooms_together_stay_below_the_limit_of_bytes_and_a_day_ends_a_message() {
+    let redis = Redis::start();
+    let mut commands = redis.connect().await;
+    prepare(&mut commands).await.expect("the script is legal");
+    let from = InstanceId::new_v4();
+    let large = "x".repeat(1_000_000);
+    let old = message(room("old"), milliseconds_ago(24 * 3600 * 1000 + 5_000), "old");
+    let mut pipeline = redis::pipe();
+    write(&mut pipeline, from, 1, &old);
+    for number in 2..=41 {
+        write(
+            &mut pipeline,
+            from,
+            number,
+            &message(room(&format!("room-{number}")), milliseconds_ago(50 - number), &large),
+        );
+    }
+    pipeline.query_async::<()>(&mut commands).await.expect("redis-server obeys");
+    let bytes: usize =
+        redis::cmd("GET").arg("nself:realtime:history-bytes").query_async(&mut commands).await.unwrap_or(0);
+    assert!(bytes <= MOST_BYTES && bytes > MOST_BYTES - 1_100_000, "{bytes} bytes");
+    assert!(read(&mut commands, &room("room-2"), None, 1).await.expect("messages").is_empty());
+    assert_eq!(read(&mut commands, &room("room-41"), None, 1).await.expect("messages").len(), 1);
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut commands).await.expect("keys");
+    assert!(!keys.iter().any(|key| key.ends_with(":old")));
+    for key in keys {
+        let lives: i64 = redis::cmd("PTTL").arg(&key).query_async(&mut commands).await.unwrap_or(0);
+        assert!(lives > 0, "{key} never ends");
+    }
+}
+
+#[tokio::test]
+async fn without_redis_the_server_is_degraded_and_what_it_accepts_comes_to_redis_later() {
+    let mut redis = Redis::stopped();
+    let plugin = redis.plugin().await;
+    let health = (plugin.health)().await;
+    assert_eq!((health.status, health.dependencies[0].status), (Status::Degraded, "disconnected"));
+    assert!(health.error.is_some_and(|error| error.contains(&redis.port.to_string())));
+    assert_eq!(post_message(&plugin, "kept").await, StatusCode::CREATED);
+    assert_eq!(poll(&plugin).await, ["kept"]);
+    redis.run();
+    until(&plugin, "the connection", redis_is("connected")).await;
+    until_stored(&redis, "kept").await;
+    assert_eq!(poll(&plugin).await, ["kept"]);
+    let other = redis.plugin().await;
+    until(&other, "the connection", redis_is("connected")).await;
+    assert_eq!(poll(&other).await, ["kept"]);
+}
+
+#[tokio::test]
+async fn a_full_redis_is_told_and_a_forgotten_script_is_mended() {
+    let redis = Redis::start();
+    let plugin = redis.plugin().await;
+    until(&plugin, "the connection", redis_is("connected")).await;
+    redis.command(&["SCRIPT", "FLUSH"]).await;
+    assert_eq!(post_message(&plugin, "after the flush").await, StatusCode::CREATED);
+    until_stored(&redis, "after the flush").await;
+    redis.command(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    assert_eq!(post_message(&plugin, "too much").await, StatusCode::CREATED);
+    until(&plugin, "the refusal", redis_is("refusing")).await;
+    assert_eq!((plugin.health)().await.status, Status::Degraded);
+    assert_eq!(poll(&plugin).await, ["after the flush", "too much"]);
+    redis.command(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    assert_eq!(post_message(&plugin, "again").await, StatusCode::CREATED);
+    until(&plugin, "the recovery", redis_is("connected")).await;
+    until_stored(&redis, "again").await;
+}

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::name::PluginName;
+use crate::needs::ServiceNeed;
 use crate::package::manifest::{Manifest, Variable};
 use crate::project::Project;
 use crate::values::Values;
@@ -63,6 +64,11 @@ impl Variables<'_> {
     /// A variable's value by precedence: flag, process, env files, stored. An empty value counts as unset.
     pub fn find(&self, plugin: &str, key: &str) -> Option<(String, ValueOrigin)> {
         self.find_deep(plugin, key, 0)
+    }
+
+    /// Whether the user gives the address of a service that a plugin needs, under any of its names.
+    pub fn give(&self, plugin: &str, need: &ServiceNeed) -> bool {
+        need.variables().any(|name| self.find(plugin, name).is_some())
     }
 
     /// The name of the backend's network, whether or not it exists.
@@ -210,7 +216,7 @@ fn place_services(
 ) {
     for need in manifest.requires.services.iter().filter(|need| !need.optional) {
         let (Some(key), Some(address)) = (&need.variable, services.get(&need.name)) else { continue };
-        if need.variables().any(|name| variables.find(manifest.name.as_str(), name).is_some()) {
+        if variables.give(manifest.name.as_str(), need) {
             continue;
         }
         assembled.values.insert(key.clone(), (address.clone(), ValueOrigin::Service(need.name.clone())));

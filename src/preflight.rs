@@ -7,8 +7,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::docker::{Docker, EngineError, PortHolder};
+use crate::environment::Variables;
 use crate::name::{PluginName, shown};
-use crate::package::manifest::{Manifest, Variable};
+use crate::package::manifest::{Manifest, Variable, parse_memory};
 
 /// Something that stands in the way, and what helps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -64,6 +65,17 @@ pub fn missing_variables(plugin: &PluginName, missing: &[Variable]) -> Vec<Probl
         }
     };
     missing.iter().map(problem).collect()
+}
+
+/// The memory limit that the user sets with `<NAME>_MEMORY`, in bytes; the problem where it is no amount of memory.
+pub fn memory_limit(manifest: &Manifest, variables: &Variables<'_>) -> Result<Option<u64>, Problem> {
+    let key = format!("{}_MEMORY", manifest.name.variable_prefix());
+    let Some((value, _)) = variables.find(manifest.name.as_str(), &key) else { return Ok(None) };
+    parse_memory(&value).map(Some).ok_or_else(|| Problem {
+        code: "memory.malformed",
+        message: format!("{key} is `{}`, which is no amount of memory", shown(&value)),
+        hint: Some(format!("give bytes or a unit: {key}=256m")),
+    })
 }
 
 /// The problem that a service which a plugin needs is nowhere to be had.

@@ -12,6 +12,7 @@ pub mod pack;
 pub mod power;
 pub mod refresh;
 pub mod remove;
+pub(crate) mod services;
 pub mod setup;
 pub mod status;
 

@@ -15,6 +15,7 @@ mod error;
 mod loose;
 pub mod reach;
 mod release;
+mod services;
 pub mod source;
 #[cfg(test)]
 mod source_tests;

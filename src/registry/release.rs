@@ -8,9 +8,9 @@ use semver::{Comparator, Op, Version, VersionReq};
 use super::address::{self, Base};
 use super::entry::{Entry, Key};
 use super::loose::Loose;
+use super::services::services;
 use super::{LicenceNeed, Release};
 use crate::name::{Digest, PluginName, parse_version, shown};
-use crate::needs::ServiceNeed;
 
 /// The longest version that is believed; it becomes part of file names.
 const LONGEST_VERSION: usize = 128;
@@ -219,28 +219,6 @@ fn licence_need(entry: &Entry<'_>) -> Result<LicenceNeed, Problem> {
         (None, None) if is_commercial => LicenceNeed::Required("`isCommercial` is true".to_owned()),
         _ => LicenceNeed::None,
     })
-}
-
-/// Names, or objects with one. What cannot be read is left out: the manifest, which is read strictly, has the last word.
-fn services(list: &Loose<'_>) -> Vec<ServiceNeed> {
-    let Loose::List(values) = list else { return Vec::new() };
-    let word = |field: &Loose<'_>| match field {
-        Loose::Text(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
-        _ => None,
-    };
-    let need = |value: &Loose<'_>| match value {
-        Loose::Object(_) => Some(ServiceNeed {
-            name: word(value.get("name"))?,
-            optional: matches!(value.get("optional"), Loose::Bool(true)),
-            variable: word(value.get("variable")),
-            aliases: match value.get("aliases") {
-                Loose::List(names) => names.iter().filter_map(word).collect(),
-                _ => Vec::new(),
-            },
-        }),
-        name => Some(ServiceNeed { name: word(name)?, optional: false, variable: None, aliases: Vec::new() }),
-    };
-    values.iter().filter_map(need).collect()
 }
 
 fn port(entry: &Entry<'_>) -> Result<Option<u16>, Problem> {

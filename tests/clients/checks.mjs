@@ -1,5 +1,7 @@
 // What the clients share: checks that print a line each, `ok …` or `not ok …: why`, and an end that comes in any case.
 
+import { createServer } from 'node:net'
+
 let passed = 0
 let failed = 0
 let deadline
@@ -48,3 +50,24 @@ export function equal(actual, expected, what) {
   const [left, right] = [JSON.stringify(actual, ordered), JSON.stringify(expected, ordered)]
   assert(left === right, `${what} is ${left}, not ${right}`)
 }
+
+// Waits until `body` gives true; what it gave last is told when that takes longer than `patience` milliseconds.
+export async function eventually(what, body, patience = 30_000) {
+  const end = Date.now() + patience
+  let last
+  while (Date.now() < end) {
+    last = await Promise.resolve().then(body).catch((error) => error.message)
+    if (last === true) return
+    await sleep(50)
+  }
+  throw new Error(`${what} did not come: ${JSON.stringify(last)}`)
+}
+
+// A port that nothing holds.
+export const freePort = () =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address()
+      server.close(() => resolve(port))
+    })
+  })

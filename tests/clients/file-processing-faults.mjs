@@ -12,7 +12,7 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { deflateSync } from 'node:zlib'
-import { assert, check, equal, finish, sleep as pause, within } from './checks.mjs'
+import { assert, check, equal, eventually, finish, freePort, sleep as pause, within } from './checks.mjs'
 
 const [program, moto] = process.argv.slice(2)
 if (!program || !moto) {
@@ -28,24 +28,6 @@ process.on('exit', () => {
   rmSync(root, { recursive: true, force: true })
 })
 within(240)
-
-async function eventually(what, body) {
-  let last
-  for (let count = 0; count < 300; count += 1) {
-    last = await Promise.resolve(body()).catch((error) => error.message)
-    if (last === true) return
-    await pause(100)
-  }
-  throw new Error(`${what} did not come: ${JSON.stringify(last)}`)
-}
-
-const freePort = () =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address()
-      server.close(() => resolve(port))
-    })
-  })
 
 // A server over a folder of its own, or over the one of a server before it.
 async function start(settings = {}, data = mkdtempSync(join(root, 'data-'))) {

@@ -9,11 +9,10 @@
 import { createHmac } from 'node:crypto'
 import { execFile, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { io } from 'socket.io-client'
-import { assert, check, equal, finish, sleep as pause, within } from './checks.mjs'
+import { assert, check, equal, eventually, finish, freePort, sleep as pause, within } from './checks.mjs'
 
 const [program] = process.argv.slice(2)
 if (!program) {
@@ -32,25 +31,6 @@ process.on('exit', () => {
   rmSync(root, { recursive: true, force: true })
 })
 within(180, () => sockets.forEach((socket) => socket.disconnect()))
-
-async function eventually(what, body, within = 20_000) {
-  const until = Date.now() + within
-  let last
-  while (Date.now() < until) {
-    last = await Promise.resolve().then(body).catch((error) => error.message)
-    if (last === true) return
-    await pause(50)
-  }
-  throw new Error(`${what} did not come: ${JSON.stringify(last)}`)
-}
-
-const freePort = () =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address()
-      server.close(() => resolve(port))
-    })
-  })
 
 function launch(path, words, options) {
   const child = spawn(path, words, options)

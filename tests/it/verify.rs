@@ -114,7 +114,7 @@ fn hostile_paths_are_refused_and_nothing_is_written_outside() {
     let package = Package::new("probe");
     let manifest = package.contents().remove(0).1;
     for hostile in
-        ["../victim", "a/../../victim", "/tmp/nself-it-victim", "../../work/.env", "a\\..\\victim", "x\u{1b}[2J"]
+        ["../victim", "a/../../victim", "/tmp/nself-it-victim", "../../project/.env", "a\\..\\victim", "x\u{1b}[2J"]
     {
         let entries =
             [(format!("{}/plugin.json", package.name), manifest.as_slice()), (hostile.to_owned(), b"overwritten")];

@@ -10,10 +10,8 @@ use std::time::{Duration, Instant};
 use axum::http::StatusCode;
 use bullmq::options::RedisConnectionOptions;
 use bullmq::redis_connection::{AnyConnection, RedisConnection};
-use nself_plugin_server::Failure;
+use nself_plugin_server::{Failure, RedisAddress};
 use tokio::sync::watch;
-
-use crate::config::RedisAddress;
 
 /// How long a command may take before its caller hears that Redis does not answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
@@ -199,7 +197,8 @@ mod tests {
 
     #[tokio::test]
     async fn work_is_refused_at_once_while_redis_is_away() {
-        let address = RedisAddress { url: "redis://127.0.0.1:1".to_owned(), shown: "127.0.0.1:1".to_owned() };
+        let address =
+            RedisAddress { url: "redis://127.0.0.1:1".to_owned(), database: 0, shown: "127.0.0.1:1".to_owned() };
         let broker = Broker::new(address);
         let asked = broker.ask(std::future::pending::<bullmq::Result<()>>()).await;
         assert!(matches!(asked, Err(Trouble::Away(why)) if why.contains("127.0.0.1:1")));

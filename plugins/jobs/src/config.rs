@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use bullmq::types::BackoffStrategy;
-use nself_plugin_server::{ConfigurationError, Environment, Origins, Settings};
-use redis::IntoConnectionInfo;
+use nself_plugin_server::{ConfigurationError, Environment, Origins, RedisAddress, Settings};
 use url::Url;
 
 use crate::queue_name::QueueName;
@@ -17,15 +16,8 @@ const BODY_BYTES: usize = 1_000_000;
 const MILLISECOND: Duration = Duration::from_millis(1);
 /// The queues that nself's clients know.
 const QUEUES: [&str; 4] = ["default", "high-priority", "low-priority", "scheduled"];
+/// Where the jobs are, unless something else is said.
 const REDIS: &str = "redis://redis:6379/0";
-
-/// Where the jobs are, and how that is told without its secrets.
-#[derive(Clone)]
-pub(crate) struct RedisAddress {
-    pub(crate) url: String,
-    /// Host, port and database.
-    pub(crate) shown: String,
-}
 
 /// What a job gets that asks for nothing else.
 #[derive(Clone)]
@@ -112,7 +104,10 @@ impl Config {
             return Err(ConfigurationError::new("`JOBS_CONCURRENCY` is 0: at least one job must run at a time"));
         }
         Ok(Self {
-            redis: redis_address(environment)?,
+            redis: match RedisAddress::read(environment, "JOBS")? {
+                Some(address) => address,
+                None => RedisAddress::parse("JOBS_REDIS_URL", REDIS.to_owned())?,
+            },
             queues: queues(environment)?,
             workers: environment.switch(&["JOBS_WORKERS_ENABLED"], true)?,
             concurrency,
@@ -124,40 +119,6 @@ impl Config {
             server,
         })
     }
-}
-
-fn redis_address(environment: &Environment) -> Result<RedisAddress, ConfigurationError> {
-    for name in ["JOBS_REDIS_URL", "REDIS_URL"] {
-        if let Some(url) = environment.secret(&[name])? {
-            return checked_address(name, url);
-        }
-    }
-    let Some(host) = environment.text(&["JOBS_REDIS_HOST"]) else {
-        return checked_address("JOBS_REDIS_URL", REDIS.to_owned());
-    };
-    let port = environment.number(&["JOBS_REDIS_PORT"], 6379_u16)?;
-    let database = environment.number(&["JOBS_REDIS_DB"], 0_u8)?;
-    let build = || {
-        let mut url = Url::parse(REDIS).ok()?;
-        url.set_host(Some(&host)).ok()?;
-        url.set_port(Some(port)).ok()?;
-        url.set_path(&database.to_string());
-        let password = environment.secret(&["JOBS_REDIS_PASSWORD"]).ok()?;
-        url.set_password(password.as_deref()).ok()?;
-        Some(url.to_string())
-    };
-    environment.secret(&["JOBS_REDIS_PASSWORD"])?;
-    let message = || ConfigurationError::new(format!("`JOBS_REDIS_HOST` is `{host}`, which is not a host name"));
-    checked_address("JOBS_REDIS_HOST", build().ok_or_else(message)?)
-}
-
-fn checked_address(name: &str, url: String) -> Result<RedisAddress, ConfigurationError> {
-    // The value may hold a password and is not repeated.
-    let information = url.as_str().into_connection_info().map_err(|_| {
-        ConfigurationError::new(format!("`{name}` is no Redis address; it is written as `redis://host:6379/0`"))
-    })?;
-    let shown = format!("{}, database {}", information.addr(), information.redis_settings().db());
-    Ok(RedisAddress { url, shown })
 }
 
 fn queues(environment: &Environment) -> Result<Vec<QueueName>, ConfigurationError> {

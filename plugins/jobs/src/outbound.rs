@@ -3,12 +3,11 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use hmac::{Hmac, KeyInit, Mac};
+use nself_plugin_server::signature;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, Response};
 use serde_json::Value;
-use sha2::Sha256;
 use url::Url;
 
 /// The most bytes of an answer that are kept.
@@ -51,17 +50,6 @@ impl Call {
         }
         self
     }
-}
-
-/// Hex HMAC-SHA256 of a body.
-fn signature(secret: &str, body: &[u8]) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");
-    mac.update(body);
-    mac.finalize().into_bytes().iter().fold(String::with_capacity(64), |mut text, byte| {
-        use std::fmt::Write;
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// What came back.
@@ -165,12 +153,6 @@ async fn read(mut response: Response) -> Result<(Value, bool), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn signatures_are_those_of_rfc_4231() {
-        let expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
-        assert_eq!(signature("Jefe", b"what do ya want for nothing?"), expected);
-    }
 
     #[test]
     fn addresses_are_shown_without_what_may_be_secret() {

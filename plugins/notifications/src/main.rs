@@ -5,6 +5,7 @@
 //! `database`.
 
 mod app;
+mod chain;
 mod channel;
 mod channels;
 mod config;

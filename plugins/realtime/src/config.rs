@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use nself_plugin_server::{ConfigurationError, Environment, Origins, Settings};
-use redis::{ConnectionAddr, IntoConnectionInfo};
+use nself_plugin_server::{ConfigurationError, Environment, Origins, RedisAddress, Settings};
 
 const NAME: &str = "realtime";
 const PORT: u16 = 3101;
@@ -44,15 +43,6 @@ pub(crate) struct Config {
     pub(crate) enabled: Enabled,
 }
 
-/// Where Redis is, and how that is told without its secrets.
-#[derive(Clone)]
-pub(crate) struct RedisAddress {
-    pub(crate) url: String,
-    pub(crate) database: i64,
-    /// Host, port and database.
-    pub(crate) shown: String,
-}
-
 /// What can be switched off.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Enabled {
@@ -91,7 +81,7 @@ impl Config {
             presence_timeout: milliseconds(&["REALTIME_PRESENCE_TIMEOUT"], 30_000)?,
             typing_timeout: milliseconds(&["REALTIME_TYPING_TIMEOUT"], 3_000)?,
             rate_limit: rate_limit(environment)?,
-            redis: redis_address(environment)?,
+            redis: RedisAddress::read(environment, "REALTIME")?,
             instance_timeout: milliseconds(&["REALTIME_INSTANCE_TIMEOUT", "REALTIME_PRESENCE_SYNC_INTERVAL"], 10_000)?,
             enabled: Enabled {
                 presence: environment.switch(&["REALTIME_ENABLE_PRESENCE"], true)?,
@@ -99,43 +89,6 @@ impl Config {
             },
         })
     }
-}
-
-fn redis_address(environment: &Environment) -> Result<Option<RedisAddress>, ConfigurationError> {
-    for name in ["REALTIME_REDIS_URL", "REDIS_URL"] {
-        if let Some(url) = environment.secret(&[name])? {
-            return checked_address(name, url).map(Some);
-        }
-    }
-    let Some(host) = environment.text(&["REALTIME_REDIS_HOST"]) else {
-        return Ok(None);
-    };
-    let port = environment.number(&["REALTIME_REDIS_PORT"], 6379_u16)?;
-    let database = environment.number(&["REALTIME_REDIS_DB"], 0_u8)?;
-    let password = environment.secret(&["REALTIME_REDIS_PASSWORD"])?;
-    let user = password.map(|password| format!(":{}@", percent_encoded(&password))).unwrap_or_default();
-    checked_address("REALTIME_REDIS_HOST", format!("redis://{user}{host}:{port}/{database}")).map(Some)
-}
-
-/// A text as it can stand in an address.
-fn percent_encoded(text: &str) -> String {
-    let encoded = text.bytes().map(|byte| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
-        byte => format!("%{byte:02X}"),
-    });
-    encoded.collect()
-}
-
-fn checked_address(name: &str, url: String) -> Result<RedisAddress, ConfigurationError> {
-    // The value may hold a password and is not repeated.
-    let information = url.as_str().into_connection_info().ok();
-    let information = information.filter(|information| !matches!(information.addr(), ConnectionAddr::TcpTls { .. }));
-    let information = information.ok_or_else(|| {
-        ConfigurationError::new(format!("`{name}` is no Redis address; it is written as `redis://host:6379/0`"))
-    })?;
-    let database = information.redis_settings().db();
-    let shown = format!("{}, database {database}", information.addr());
-    Ok(RedisAddress { url, database, shown })
 }
 
 fn rate_limit(environment: &Environment) -> Result<RateLimit, ConfigurationError> {

@@ -15,9 +15,12 @@ mod health;
 mod linger;
 mod logging;
 mod metrics;
+#[cfg(feature = "redis")]
+mod redis_address;
 mod router;
 mod serve;
 mod settings;
+mod signature;
 
 pub use environment::{ConfigurationError, Environment};
 pub use error::Failure;
@@ -25,6 +28,9 @@ pub use fields::{FieldError, Fields, JsonObject};
 pub use guard::ApiKey;
 pub use health::{Dependency, Health, HealthSource, Status};
 pub use metrics::Metrics;
+#[cfg(feature = "redis")]
+pub use redis_address::RedisAddress;
 pub use router::{Plugin, router};
 pub use serve::{StartError, run, serve_beside};
 pub use settings::{Origins, Settings};
+pub use signature::signature;

@@ -10,6 +10,7 @@ use super::finding::Trouble;
 use super::plugins::{
     ContainerFacts, PluginFacts, PortFacts, PortState, PrivilegeFacts, Provider, ServiceFacts, Standing, VariableFacts,
 };
+use crate::commands::services::{self, Present};
 use crate::context::Context;
 use crate::docker::{Docker, Observed};
 use crate::environment::{Variables, assemble, host_port};
@@ -17,7 +18,7 @@ use crate::error::Error;
 use crate::name::{PluginName, PluginSpec};
 use crate::needs::{ServiceNeed, address_of};
 use crate::package::archive::Archive;
-use crate::package::manifest::{Manifest, parse_memory};
+use crate::package::manifest::Manifest;
 use crate::package::{Package, PackageError};
 use crate::plan::DEFAULT_MEMORY;
 use crate::preflight::{self, Problem};
@@ -216,27 +217,21 @@ impl Ground<'_> {
         services
     }
 
-    /// In the order in which an installation looks.
+    /// What is there, else what an installation would bring.
     async fn provider(&self, plugin: &PluginName, need: &ServiceNeed) -> Provider {
-        if need.variables().any(|key| self.variables.find(plugin.as_str(), key).is_some()) {
+        if self.variables.give(plugin.as_str(), need) {
             return Provider::Given;
         }
-        let service = need.name.as_str();
-        let Ok(name) = service.parse::<PluginName>() else {
+        let docker = self.engine.map(|(docker, _)| docker);
+        // An engine that cannot be asked knows of no backend; that is told with what nobody gives.
+        match services::present(&self.cx.state, docker, self.variables, &need.name).await.ok().flatten() {
+            Some(Present::Plugin) => return Provider::Installed,
+            Some(Present::Backend(container)) => return Provider::Backend(container),
+            None => {}
+        }
+        let Ok(name) = need.name.parse::<PluginName>() else {
             return Provider::Nobody("no plugin can have that name".to_owned());
         };
-        let project = self.variables.project;
-        if matches!(self.cx.state.receipt(&project.name, &name), Ok(Some(_))) {
-            return Provider::Installed;
-        }
-        if let Some((docker, _)) = self.engine {
-            let network = self.variables.backend_network(service);
-            let own_name = format!("{}_{service}", project.name);
-            let container = docker.service_on_network(&network, service, &own_name).await.ok().flatten();
-            if let Some(container) = container.filter(|container| address_of(service, container).is_some()) {
-                return Provider::Backend(container);
-            }
-        }
         let ask = Ask { registry: None, name: &name, version: None, has_licence_key: false };
         match self.catalog.select(&ask).await {
             Ok(selection) => Provider::Offered(selection.release.registry),
@@ -270,17 +265,14 @@ impl Ground<'_> {
     }
 
     fn memory(&self, manifest: &Manifest, problems: &mut Vec<Problem>) -> u64 {
-        let key = format!("{}_MEMORY", manifest.name.variable_prefix());
         let stated = manifest.service.memory.unwrap_or(DEFAULT_MEMORY);
-        let Some((value, _)) = self.variables.find(manifest.name.as_str(), &key) else { return stated };
-        parse_memory(&value).unwrap_or_else(|| {
-            problems.push(Problem {
-                code: "memory.malformed",
-                message: format!("{key} is `{}`, which is no amount of memory", crate::name::shown(&value)),
-                hint: Some(format!("give bytes or a unit: {key}=256m")),
-            });
-            stated
-        })
+        match preflight::memory_limit(manifest, self.variables) {
+            Ok(limit) => limit.unwrap_or(stated),
+            Err(problem) => {
+                problems.push(problem);
+                stated
+            }
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::package::manifest::Manifest;
 use crate::package::recipe::Recipe;
 use crate::package::{Package, VerifyPolicy};
 use crate::plan::{self, Activation, ImageNeed, Situation, Wanted};
-use crate::preflight::{self, Problem};
+use crate::preflight;
 use crate::project::Project;
 use crate::state::Receipt;
 use crate::ui::Event;
@@ -225,17 +225,7 @@ fn want<'a>(
     let manifest = package.manifest();
     let variables = &variables(shared, &before.values);
     let ports = wanted_ports(manifest, variables).map_err(|problem| Error::Preflight(vec![problem]))?;
-    let memory_key = format!("{}_MEMORY", manifest.name.variable_prefix());
-    let memory = match variables.find(manifest.name.as_str(), &memory_key) {
-        Some((value, _)) => Some(crate::package::manifest::parse_memory(&value).ok_or_else(|| {
-            Error::Preflight(vec![Problem {
-                code: "memory.malformed",
-                message: format!("{memory_key} is `{}`, which is no amount of memory", crate::name::shown(&value)),
-                hint: Some(format!("give bytes or a unit: {memory_key}=256m")),
-            }])
-        })?),
-        None => None,
-    };
+    let memory = preflight::memory_limit(manifest, variables).map_err(|problem| Error::Preflight(vec![problem]))?;
     let backend = variables.backend_network(manifest.name.as_str());
     let mut wanted = Wanted {
         manifest,

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use url::Url;
 
 use super::target::{Finder, Found, Target};
+use crate::commands::services::{Present, present};
 use crate::docker::Docker;
 use crate::environment::Variables;
 use crate::error::Error;
@@ -67,9 +68,8 @@ fn targets(found: &[Found]) -> impl Iterator<Item = &Target> {
 
 /// The services that a target cannot do without and that the user gives no address of.
 fn open_needs(target: &Target, variables: &Variables<'_>) -> impl Iterator<Item = String> {
-    let is_given =
-        |need: &ServiceNeed| need.variables().any(|name| variables.find(target.name.as_str(), name).is_some());
-    target.services.iter().filter(move |need| !need.optional && !is_given(need)).map(|need| need.name.clone())
+    let is_open = |need: &&ServiceNeed| !need.optional && !variables.give(target.name.as_str(), need);
+    target.services.iter().filter(is_open).map(|need| need.name.clone())
 }
 
 /// A plugin that is installed or named in this command, else the backend's container, else a plugin of a registry.
@@ -85,12 +85,14 @@ async fn find(
     if is_named {
         return Ok(Provider::Plugin(name));
     }
-    let is_installed = matches!(finder.cx.state.receipt(finder.project, &name), Ok(Some(_)));
-    if !is_installed && let Some(address) = backend_address(docker, variables, service).await? {
-        return Ok(Provider::Backend(address));
-    }
-    if !is_installed && !may_install {
-        return Err("--no-services was given".to_owned());
+    let present = present(&finder.cx.state, Some(docker), variables, service).await;
+    match present.map_err(|error| error.to_string())? {
+        Some(Present::Backend(container)) => {
+            return backend_address(variables, service, &container).map(Provider::Backend);
+        }
+        None if !may_install => return Err("--no-services was given".to_owned()),
+        // What is installed is looked at again, and repaired where it must be.
+        Some(Present::Plugin) | None => {}
     }
     let spec = PluginSpec::Named { registry: None, name: name.clone(), version: None };
     for (word, target) in finder.find(vec![(service.to_owned(), spec)]).await {
@@ -103,17 +105,14 @@ async fn find(
     Ok(Provider::Plugin(name))
 }
 
-/// The address of the backend's own service, when a container of it is on the backend's network.
-async fn backend_address(docker: &Docker, variables: &Variables<'_>, service: &str) -> Result<Option<String>, String> {
-    let network = variables.backend_network(service);
-    let own_name = format!("{}_{service}", variables.project.name);
-    let container = docker.service_on_network(&network, service, &own_name).await.map_err(|error| error.to_string())?;
-    let Some(address) = container.and_then(|container| address_of(service, &container)) else { return Ok(None) };
+/// The address of the backend's own service, with its password where the project's env files have one.
+fn backend_address(variables: &Variables<'_>, service: &str, container: &str) -> Result<String, String> {
+    let address = address_of(service, container).ok_or_else(|| "its address is not known".to_owned())?;
     let password = variables.find(service, &format!("{}_PASSWORD", service.to_ascii_uppercase()));
-    let Some((password, _)) = password else { return Ok(Some(address)) };
+    let Some((password, _)) = password else { return Ok(address) };
     let mut url = Url::parse(&address).map_err(|error| error.to_string())?;
     let _ = url.set_password(Some(&password));
-    Ok(Some(url.to_string()))
+    Ok(url.to_string())
 }
 
 fn refuse(found: &mut [Found], variables: &Variables<'_>, service: &str, reason: &str) {

@@ -12,7 +12,8 @@ use lettre::transport::smtp::extension::ClientId;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use nself_plugin_server::{ConfigurationError, clock};
 
-use super::{Outcome, chain};
+use super::Outcome;
+use crate::chain::chain;
 use crate::config_email::{EmailConfig, Relay, Security};
 use crate::draft;
 

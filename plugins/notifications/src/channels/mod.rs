@@ -28,21 +28,6 @@ pub(crate) enum Outcome {
     Bounced(String),
 }
 
-/// An error with what caused it, on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        cause = error.source();
-    }
-    text.replace(['\r', '\n'], " ")
-}
-
 /// The channels as they are configured; the reason where one is off.
 pub(crate) struct Channels {
     pub(crate) email: Result<Email, String>,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use super::chain;
+use crate::chain::chain;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// Events that are on their way at a time; more are dropped, since their messages are stored.

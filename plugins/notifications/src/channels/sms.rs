@@ -5,7 +5,8 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use super::{Outcome, chain};
+use super::Outcome;
+use crate::chain::chain;
 use crate::config::SmsConfig;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);

@@ -12,6 +12,7 @@ use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{DatabaseError, Result, Row, Statement, Value};
+use crate::chain::chain;
 
 const CONNECTIONS: usize = 8;
 /// The longest that a new connection, or a free one, is waited for.
@@ -61,7 +62,7 @@ impl Postgres {
     }
 
     async fn client(&self) -> Result<Client> {
-        self.pool.get().await.map_err(|error| DatabaseError::Away(error_chain(&error)))
+        self.pool.get().await.map_err(|error| DatabaseError::Away(chain(&error)))
     }
 }
 
@@ -155,25 +156,10 @@ impl ToSql for Value {
 
 fn explain(error: &tokio_postgres::Error) -> DatabaseError {
     let Some(answer) = error.as_db_error() else {
-        return DatabaseError::Away(error_chain(error));
+        return DatabaseError::Away(chain(error));
     };
     // Shutting down, out of resources, too many connections, read-only: the same may work later.
     let passes = ["57P", "53", "08", "25006", "40"].iter().any(|class| answer.code().code().starts_with(class));
     let text = format!("{} ({})", answer.message(), answer.code().code());
     if passes { DatabaseError::Away(text) } else { DatabaseError::Refused(text) }
-}
-
-/// An error with what caused it; a driver's own line often says only "db error".
-fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        cause = error.source();
-    }
-    text
 }

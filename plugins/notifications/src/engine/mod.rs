@@ -12,7 +12,7 @@ mod worker;
 pub(crate) use content::find as find_template;
 pub(crate) use intake::{Accepted, Origin, Refusal, take};
 pub(crate) use upkeep::{migrate_until_done, run as run_upkeep};
-pub(crate) use webhooks::{run as run_webhooks, sign};
+pub(crate) use webhooks::run as run_webhooks;
 pub(crate) use worker::{Worker, run as run_worker};
 
 use serde_json::{Value, json};

@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use nself_plugin_server::signature;
 
 use crate::app::App;
-use crate::channels::chain;
+use crate::chain::chain;
 use crate::store::WebhookCall;
 use crate::time::{iso, now, span};
 
@@ -18,18 +17,6 @@ const LEASE: Duration = Duration::from_secs(30);
 const AT_ONCE: i64 = 8;
 const ATTEMPTS: i64 = 6;
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
-
-/// The signature of a body, in hexadecimal digits.
-pub(crate) fn sign(secret: &str, body: &[u8]) -> String {
-    use std::fmt::Write;
-    let mut code: Hmac<Sha256> = Hmac::new_from_slice(secret.as_bytes()).expect("a key of any length fits");
-    code.update(body);
-    code.finalize().into_bytes().iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
 
 /// Calls until a stop is asked for.
 pub(crate) async fn run(app: Arc<App>) {
@@ -79,7 +66,7 @@ async fn post(app: &App, call: &WebhookCall) -> Result<(), String> {
         .client
         .post(&call.url)
         .header("content-type", "application/json")
-        .header("x-signature", sign(&call.secret, call.payload.as_bytes()))
+        .header("x-signature", signature(&call.secret, call.payload.as_bytes()))
         .header("x-webhook-event", &call.event)
         .header("x-webhook-id", &call.id)
         .header("x-webhook-timestamp", iso(now()))
@@ -87,15 +74,4 @@ async fn post(app: &App, call: &WebhookCall) -> Result<(), String> {
         .timeout(ANSWER_WITHIN);
     let response = request.send().await.map_err(|error| chain(&error.without_url()))?;
     if response.status().is_success() { Ok(()) } else { Err(format!("it answered {}", response.status())) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn signatures_are_those_of_rfc_4231() {
-        let expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
-        assert_eq!(sign("Jefe", b"what do ya want for nothing?"), expected);
-    }
 }

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
-use nself_plugin_server::{Failure, Fields, JsonObject};
+use nself_plugin_server::{Failure, Fields, JsonObject, signature};
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
@@ -11,7 +11,6 @@ use super::{Parameters, Shared, check_name, checked, failed, fault, not_found};
 use crate::app::App;
 use crate::channel::Channel;
 use crate::draft::read_user;
-use crate::engine::sign;
 use crate::preferences::read_rules;
 use crate::store::{Report, Webhook};
 use crate::time::now;
@@ -83,13 +82,13 @@ pub(super) async fn report(State(app): Shared, request: Request) -> Result<Json<
         let error = "reports cannot be checked: set NOTIFICATIONS_WEBHOOK_SECRET";
         return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, error));
     };
-    let signature = request.headers().get("x-signature").map(|value| value.as_bytes().to_vec()).unwrap_or_default();
+    let given = request.headers().get("x-signature").map(|value| value.as_bytes().to_vec()).unwrap_or_default();
     let body = axum::body::to_bytes(request.into_body(), REPORT_BYTES)
         .await
         .map_err(|_| Failure::too_large(None, REPORT_BYTES))?;
-    let expected = sign(secret, &body);
-    let signature = signature.strip_prefix(b"sha256=").unwrap_or(&signature).to_ascii_lowercase();
-    if !bool::from(signature.ct_eq(expected.as_bytes())) {
+    let expected = signature(secret, &body);
+    let given = given.strip_prefix(b"sha256=").unwrap_or(&given).to_ascii_lowercase();
+    if !bool::from(given.ct_eq(expected.as_bytes())) {
         return Err(Failure::new(StatusCode::UNAUTHORIZED, "the signature in `X-Signature` does not fit the body"));
     }
     let value: Value = serde_json::from_slice(&body)

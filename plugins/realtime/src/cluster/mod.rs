@@ -17,11 +17,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use nself_plugin_server::Metrics;
+use nself_plugin_server::{Metrics, RedisAddress};
 use redis::aio::MultiplexedConnection;
 use tokio::sync::mpsc;
 
-use crate::config::RedisAddress;
 use crate::hub::{InstanceId, Room};
 
 pub(crate) use link::run;

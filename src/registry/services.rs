@@ -1,0 +1,26 @@
+//! The services that an entry says its plugin uses (`requires.services`).
+
+use super::loose::Loose;
+use crate::needs::ServiceNeed;
+
+/// Names, or objects with one. What cannot be read is left out: the manifest, which is read strictly, has the last word.
+pub(super) fn services(list: &Loose<'_>) -> Vec<ServiceNeed> {
+    let Loose::List(values) = list else { return Vec::new() };
+    let word = |field: &Loose<'_>| match field {
+        Loose::Text(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
+        _ => None,
+    };
+    let need = |value: &Loose<'_>| match value {
+        Loose::Object(_) => Some(ServiceNeed {
+            name: word(value.get("name"))?,
+            optional: matches!(value.get("optional"), Loose::Bool(true)),
+            variable: word(value.get("variable")),
+            aliases: match value.get("aliases") {
+                Loose::List(names) => names.iter().filter_map(word).collect(),
+                _ => Vec::new(),
+            },
+        }),
+        name => Some(ServiceNeed { name: word(name)?, optional: false, variable: None, aliases: Vec::new() }),
+    };
+    values.iter().filter_map(need).collect()
+}

@@ -40,6 +40,7 @@ function launch(path, words, options) {
 }
 
 symlinkSync('/usr/bin/redis-check-rdb', join(root, 'redis-server'))
+symlinkSync('/usr/bin/redis-cli', join(root, 'cli'))
 const redisPort = await freePort()
 let redis
 
@@ -334,6 +335,22 @@ async function outage() {
     equal(texts.slice(-2), ['in the dark', 'light again'], 'the history')
     equal(texts.length, 43, 'the number of messages')
   })
+  await check('messages that are sent while connections to Redis break arrive in order and once', async () => {
+    const texts = []
+    for (let round = 0; round < 6; round++) {
+      await new Promise((done) => execFile(join(root, 'cli'), ['-p', String(redisPort), 'client', 'kill', 'type', 'pubsub'], done))
+      for (let index = 0; index < 5; index++) {
+        texts.push(`round ${round}, ${index}`)
+        const answer = await ask(alice, 'message:send', { channelId: 'general', content: texts.at(-1) })
+        equal(answer.success, true, 'success')
+        await pause(150)
+      }
+    }
+    await event(bob, 'message:new', (payload) => payload.content === texts.at(-1))
+    const got = found(bob, 'message:new', (payload) => payload.content.startsWith('round'))
+    equal(got.map((payload) => payload.content), texts, 'what came')
+    for (const server of [one, two]) await eventually('healthy', knows(server, 2))
+  })
   await check('a Redis that hangs is noticed and recovered from', async () => {
     redis.child.kill('SIGSTOP')
     await eventually('degraded', async () => (await health(one)).status === 'degraded')
@@ -346,7 +363,6 @@ async function outage() {
   await check('rubbish on the channel does no harm', async () => {
     const errors = async () => Number(/^realtime_errors_total (\d+)/m.exec(await (await fetch(`${one.url}/metrics`)).text())[1])
     const before = await errors()
-    symlinkSync('/usr/bin/redis-cli', join(root, 'cli'))
     const say = (text) => launch(join(root, 'cli'), ['-p', String(redisPort), 'publish', 'nself:realtime:events:0', text], { stdio: 'ignore' })
     say('no JSON')
     say('{"version":99,"from":"00000000-0000-0000-0000-000000000000","number":null,"says":"Hello"}')

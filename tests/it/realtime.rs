@@ -37,7 +37,7 @@ fn the_real_client_finds_realtime_as_its_page_says() {
 fn two_servers_over_redis_are_one_and_go_on_without_it() {
     let program = bundle().with_file_name("release").join("realtime");
     let client = node_client("realtime-two.mjs", &[program.to_str().unwrap()]);
-    passes(client, "two servers, a Redis and the npm client", 24);
+    passes(client, "two servers, a Redis and the npm client", 25);
 }
 
 #[test]

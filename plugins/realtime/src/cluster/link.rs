@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::listener::Listener;
 use super::wire::{Envelope, Saying, VERSION};
-use super::{Cluster, State, history, lock};
+use super::{Cluster, State, history, lock, replay};
 use crate::app::App;
 use crate::events::elsewhere;
 use crate::hub::Moment;
@@ -44,6 +44,8 @@ struct Link {
     /// Keeps the subscription.
     _sink: PubSubSink,
     sayings: PubSubStream,
+    /// What was said while there was no connection.
+    missed: Vec<Vec<u8>>,
 }
 
 /// This instance's last beat, and what came back of it.
@@ -60,8 +62,9 @@ pub(crate) async fn run(app: Arc<App>, cluster: Arc<Cluster>) {
     };
     let mut queue = Queue { receiver, pending: Vec::new(), fresh: Vec::new(), next: 1 };
     let mut listener = Listener::new(cluster.id);
+    let mut mark = replay::Mark::default();
     loop {
-        let why = match timeout(ANSWER_WITHIN, cluster.connect()).await {
+        let why = match timeout(ANSWER_WITHIN, cluster.connect(&mut mark)).await {
             Ok(Ok(link)) => {
                 queue.give_up_state(&cluster);
                 let talk = Talk { app: &app, cluster: &cluster, queue: &mut queue, listener: &mut listener };
@@ -91,7 +94,7 @@ impl Cluster {
         (self.timeout / 5).clamp(Duration::from_millis(50), LONGEST_BEAT)
     }
 
-    async fn connect(&self) -> Result<Link, RedisError> {
+    async fn connect(&self, mark: &mut replay::Mark) -> Result<Link, RedisError> {
         let client = Client::open(self.address.url.as_str())?;
         let mut subscription = client.get_async_pubsub().await?;
         subscription.subscribe(self.channel()).await?;
@@ -99,9 +102,11 @@ impl Cluster {
             .set_connection_timeout(Some(ANSWER_WITHIN))
             .set_response_timeout(Some(ANSWER_WITHIN));
         let mut commands = client.get_multiplexed_async_connection_with_config(&limits).await?;
-        history::prepare(&mut commands).await?;
+        prepare(&mut commands).await?;
+        // After the subscription: what is said from here on comes that way, and what comes both ways is heard once.
+        let missed = mark.read(&mut commands).await?;
         let (sink, sayings) = subscription.split();
-        Ok(Link { commands, _sink: sink, sayings })
+        Ok(Link { commands, _sink: sink, sayings, missed })
     }
 }
 
@@ -149,6 +154,9 @@ impl Talk<'_> {
         self.cluster.outbox.set_open(true);
         self.app.hub.wait_anew(Moment::now());
         *lock(&self.cluster.commands) = Some(link.commands.clone());
+        for missed in std::mem::take(&mut link.missed) {
+            self.hear(&mut echo, &missed);
+        }
         let mut beats = interval(self.cluster.beat());
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let greeted = self.say(&mut link.commands, &[Saying::Hello]).await;
@@ -251,13 +259,13 @@ impl Talk<'_> {
             self.publish(&mut pipeline, *number, says);
             if let (Some(number), Saying::Message(message)) = (number, says) {
                 history::write(&mut pipeline, self.cluster.id, *number, message);
-                has_written = true;
             }
+            has_written |= number.is_some();
         }
         let mut is_done = self.carry_out(commands, &pipeline).await?;
         if !is_done {
             // A script that was forgotten can be mended; what was heard already is not heard again.
-            history::prepare(commands).await.or_else(|error| if_away(&error))?;
+            prepare(commands).await.or_else(|error| if_away(&error))?;
             is_done = self.carry_out(commands, &pipeline).await?;
         }
         if is_done && has_written && matches!(self.cluster.state(), State::Refusing(_)) {
@@ -273,6 +281,9 @@ impl Talk<'_> {
         let envelope = Envelope { version: VERSION, from: self.cluster.id, number, says };
         match serde_json::to_string(&envelope) {
             Ok(text) => {
+                if number.is_some() {
+                    replay::append(pipeline, &text);
+                }
                 pipeline.cmd("PUBLISH").arg(self.cluster.channel()).arg(text).ignore();
             }
             Err(error) => tracing::error!(%error, "something cannot be told to the other instances"),
@@ -295,6 +306,12 @@ impl Talk<'_> {
             Err(_) => Err("it took too long".to_owned()),
         }
     }
+}
+
+/// Makes every script known.
+async fn prepare(commands: &mut MultiplexedConnection) -> Result<(), RedisError> {
+    history::prepare(commands).await?;
+    replay::prepare(commands).await
 }
 
 /// Passes an error on that means that Redis cannot be reached, rather than that it refuses.

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::history::{prepare, read, write};
+use super::replay;
 use super::wire::Message;
 use crate::app;
 use crate::hub::{InstanceId, MOST_BYTES, MOST_IN_ROOM, Room};
@@ -206,6 +207,35 @@ async fn all_rooms_together_stay_below_the_limit_of_bytes_and_a_day_ends_a_messa
     assert!(!keys.iter().any(|key| key.ends_with(":old")));
     for key in keys {
         let lives: i64 = redis::cmd("PTTL").arg(&key).query_async(&mut commands).await.unwrap_or(0);
+        assert!(lives > 0, "{key} never ends");
+    }
+}
+
+#[tokio::test]
+async fn who_was_away_reads_what_was_said_meanwhile_and_no_more_than_the_limit_is_kept() {
+    let redis = Redis::start();
+    let mut commands = redis.connect().await;
+    replay::prepare(&mut commands).await.expect("the script is legal");
+    let say = async |texts: &[String]| {
+        let mut pipeline = redis::pipe();
+        for text in texts {
+            replay::append(&mut pipeline, text);
+        }
+        pipeline.query_async::<()>(&mut redis.connect().await).await.expect("redis-server obeys");
+    };
+    let (mut early, mut late) = (replay::Mark::default(), replay::Mark::default());
+    assert!(early.read(&mut commands).await.expect("an answer").is_empty());
+    say(&["one".to_owned()]).await;
+    assert!(late.read(&mut commands).await.expect("an answer").is_empty(), "who has just come has missed nothing");
+    say(&["two".to_owned(), "three".to_owned()]).await;
+    assert_eq!(early.read(&mut commands).await.expect("an answer"), [&b"one"[..], b"two", b"three"]);
+    assert_eq!(late.read(&mut commands).await.expect("an answer"), [&b"two"[..], b"three"]);
+    assert!(late.read(&mut commands).await.expect("an answer").is_empty());
+    say(&(0..20).map(|number| format!("{number:07}").repeat(143_000)).collect::<Vec<_>>()).await;
+    let kept = early.read(&mut commands).await.expect("an answer");
+    assert_eq!((kept.len(), &kept[15][..7]), (16, &b"0000019"[..]), "the last 16 MB");
+    for key in ["nself:realtime:replay", "nself:realtime:replay-bytes"] {
+        let lives: i64 = redis::cmd("PTTL").arg(key).query_async(&mut commands).await.unwrap_or(0);
         assert!(lives > 0, "{key} never ends");
     }
 }

@@ -1,6 +1,8 @@
 //! Doing: runs a plan's steps, one call or file operation each. Decides nothing; what fails is undone by `undo` from
 //! the record that is on disk before the first step.
 
+mod needed;
+
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ use crate::ui::Event;
 use crate::undo;
 use crate::values::Values;
 
+pub use needed::{End, Needed};
+
 /// How long a container without a port must run to count as healthy.
 const STEADY: Duration = Duration::from_secs(5);
 /// How often the container's state is asked for while health is awaited, besides the engine's own word of its exit.
@@ -31,6 +35,8 @@ pub struct Job<'a> {
     pub plan: &'a Plan,
     pub undo: Vec<Undo>,
     pub transaction: &'a str,
+    /// The plugins that must be there before this one is started.
+    pub needed: &'a Needed,
     pub recipe: &'a Recipe,
     pub activation: Option<&'a Activation>,
     /// Values made at random, by name.
@@ -89,6 +95,7 @@ async fn steps(cx: &Context, job: &Job<'_>, receipt: impl FnOnce(&Proven) -> Rec
         if cx.interrupt.is_wanted() {
             return Err(Error::Interrupted);
         }
+        job.needed.check()?;
         match &step.action {
             Action::WriteReceipt => {
                 if let Some(receipt) = receipt.take() {
@@ -210,7 +217,20 @@ impl Run<'_> {
         Ok(())
     }
 
+    async fn wait_for_needed(&self) -> Result<(), Error> {
+        let needed = self.job.needed;
+        let awaited = needed.awaited();
+        if !awaited.is_empty() {
+            self.started(&format!("waiting for {}", awaited.join(", ")));
+        }
+        tokio::select! {
+            there = needed.wait() => there,
+            () = self.cx.interrupt.wanted() => Err(Error::Interrupted),
+        }
+    }
+
     async fn start(&mut self, container: &str) -> Result<(), Error> {
+        self.wait_for_needed().await?;
         self.started("starting");
         // Before the start, so that an exit at once is not missed.
         self.exit = Some(self.docker.watch_exit(&self.proven.container_id).await?);

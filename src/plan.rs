@@ -317,8 +317,9 @@ fn prepare(wanted: &Wanted<'_>, situation: &Situation<'_>, draft: &mut Draft) {
     let network = wanted.project.network();
     if situation.observed.network(&network).is_none() {
         draft.step(Action::CreateNetwork { name: network.clone() }, "the project's plugins talk to one another on it");
-        draft.undo.push(Undo::RemoveNetwork { name: network });
     }
+    // Also when it is there: the one who made it cannot remove it while this plugin's container is on it.
+    draft.undo.push(Undo::RemoveNetwork { name: network });
     for mount in wanted.container().mounts {
         if let Mount::Volume { name, path } = mount {
             draft.step(Action::CreateVolume { name: name.clone() }, &format!("data of `{path}` is kept in it"));

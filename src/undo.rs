@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::context::Context;
-use crate::docker::{Docker, Observed, label};
+use crate::docker::{Docker, Observed, ObservedNetwork, label};
 use crate::environment::INTERNAL_SECRET;
 use crate::error::Error;
 use crate::fs;
@@ -151,12 +151,11 @@ async fn undo_on_engine(cx: &Context, docker: &Docker, record: &Record, undo: &U
             }
         }
         Undo::RemoveNetwork { name } => {
-            let observed = observe(cx, docker).await?;
-            let made_here =
-                observed.network(name).is_some_and(|network| network.transaction.as_ref() == Some(&record.id));
-            if made_here {
-                docker.remove_network(name).await?;
-            }
+            let is_first = cx.state.receipts(&record.project)?.is_empty();
+            remove_unused_network(cx, docker, name, |network| {
+                is_first || network.transaction.as_ref() == Some(&record.id)
+            })
+            .await?;
         }
         Undo::RemoveVolume { name } => {
             if docker.volume_transaction(name).await?.as_ref() == Some(&record.id) {
@@ -253,16 +252,26 @@ async fn finish_one(cx: &Context, record: &Record, finish: &Finish) -> Result<()
             cx.docker().await?.remove_volume(name).await?;
         }
         Finish::RemoveEmptyNetwork { name } => {
-            let docker = cx.docker().await?;
-            let home = cx.state.home_id()?;
-            let observed = docker.observe(&home).await?;
-            // Stopped containers do not hold a network on the engine, but they need it to start again.
-            let is_used = observed.containers.iter().any(|container| container.networks.contains(name));
-            let is_ours = observed.network(name).is_some_and(|network| network.home.as_ref() == Some(&home));
-            if is_ours && !is_used {
-                docker.remove_network(name).await?;
-            }
+            remove_unused_network(cx, cx.docker().await?, name, |_| true).await?;
         }
+    }
+    Ok(())
+}
+
+/// Removes a network that this home made and none of its containers is on, if it may go.
+async fn remove_unused_network(
+    cx: &Context,
+    docker: &Docker,
+    name: &str,
+    may_go: impl FnOnce(&ObservedNetwork) -> bool,
+) -> Result<(), Error> {
+    let home = cx.state.home_id()?;
+    let observed = docker.observe(&home).await?;
+    // Stopped containers do not hold a network on the engine, but they need it to start again.
+    let is_used = observed.containers.iter().any(|container| container.networks.iter().any(|network| network == name));
+    let found = observed.network(name).filter(|network| network.home.as_ref() == Some(&home));
+    if !is_used && found.is_some_and(may_go) {
+        docker.remove_network(name).await?;
     }
     Ok(())
 }

@@ -51,6 +51,9 @@ pub enum EngineError {
     Context { context: String, reason: String },
     #[error("could not {action}: {message}")]
     Failed { action: String, message: String, status: Option<u16> },
+    /// Something that was there when it was looked for, an image or a network, is needed and gone.
+    #[error("could not {action}: {message}")]
+    Vanished { action: String, message: String },
     #[error("the Docker engine at `{endpoint}` stopped answering while this was tried: {action}")]
     Gone { endpoint: String, action: String },
 }
@@ -58,12 +61,20 @@ pub enum EngineError {
 impl EngineError {
     /// Whether it was found before anything changed.
     pub fn is_preflight(&self) -> bool {
-        !matches!(self, Self::Failed { .. } | Self::Gone { .. })
+        !matches!(self, Self::Failed { .. } | Self::Vanished { .. } | Self::Gone { .. })
     }
 
     /// Whether the engine said that the thing does not exist.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::Failed { status: Some(404), .. })
+        matches!(self, Self::Failed { status: Some(404), .. } | Self::Vanished { .. })
+    }
+
+    /// What a container needs and does not find is told as [`EngineError::Vanished`]: it had been looked for before.
+    fn if_vanished(self) -> Self {
+        match self {
+            Self::Failed { action, message, status: Some(404) } => Self::Vanished { action, message },
+            other => other,
+        }
     }
 
     /// The command that helps.
@@ -81,6 +92,7 @@ impl EngineError {
             }
             Self::Context { .. } => "choose another: docker context use default".into(),
             Self::Gone { .. } => "start the engine again, then clean up with: nself plugin status".into(),
+            Self::Vanished { .. } => "it was removed at this moment; run the same command again".into(),
             Self::Failed { .. } => return None,
         })
     }

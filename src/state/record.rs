@@ -15,7 +15,7 @@ pub enum Undo {
     RemoveNewContainers,
     /// Give the earlier container its name back and start it if it ran.
     RestoreContainer { name: String, parked: String, was_running: bool },
-    /// Remove the network if the transaction made it.
+    /// Remove the network if nothing is on it, and the transaction made it or nothing of the project is installed.
     RemoveNetwork { name: String },
     /// Remove the volume if the transaction made it.
     RemoveVolume { name: String },

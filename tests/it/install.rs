@@ -1,8 +1,10 @@
 //! Installing: from nothing to a healthy container, and everything that a second command finds.
 
+use std::time::Duration;
+
 use serde_json::json;
 
-use crate::support::{Engine, Package, Proxy, Registry, Sandbox, State, ask, variable_inside};
+use crate::support::{Engine, Fault, Package, Proxy, Registry, Sandbox, State, ask, variable_inside, wait_until};
 
 #[test]
 fn a_package_folder_is_installed_and_answers() {
@@ -152,19 +154,28 @@ fn of_several_unknown_names_all_are_told() {
     sandbox.plugin(&["install", "nothing-such", "nor-this"]).ends_with(3).says(&["`nothing-such`", "`nor-this`"]);
 }
 
-#[test]
-fn what_a_plugin_needs_is_installed_before_it() {
+/// A registry in which the second plugin needs the first.
+fn needed_and_needing(mode: &str) -> (Registry, Package, Package) {
     let registry = Registry::start();
-    let needed = Package::new("needed");
+    let needed = Package::new("needed").mode(mode);
     let needing = Package::new("needing");
     registry.add(&needed);
     registry.add_with(&needing, |entry| {
         entry.insert("dependencies".into(), json!([needed.name]));
     });
+    (registry, needed, needing)
+}
+
+#[test]
+fn what_a_plugin_needs_is_there_before_it_is_started() {
+    let (registry, needed, needing) = needed_and_needing("slow");
     let sandbox = Sandbox::of(&registry);
     let outcome = sandbox.plugin(&["install", &needing.name]).ok();
-    let place = |text: &str| outcome.stderr.find(text).unwrap_or_else(|| panic!("no `{text}`\n{outcome}"));
-    assert!(place(&format!("{}: healthy", needed.name)) < place(&format!("{}: starting", needing.name)), "{outcome}");
+    let place = |text: String| outcome.stderr.find(&text).unwrap_or_else(|| panic!("no `{text}`\n{outcome}"));
+    let healthy = place(format!("{}: healthy", needed.name));
+    assert!(healthy < place(format!("{}: starting", needing.name)), "{outcome}");
+    // Its archive and image do not wait for the other's health.
+    assert!(place(format!("{}: waiting for {}", needing.name, needed.name)) < healthy, "{outcome}");
     sandbox
         .plugin(&["remove", &needed.name])
         .ends_with(1)
@@ -173,22 +184,28 @@ fn what_a_plugin_needs_is_installed_before_it() {
 }
 
 #[test]
-fn a_plugin_whose_need_failed_is_not_tried() {
-    let registry = Registry::start();
-    let needed = Package::new("needed").mode("die");
-    let needing = Package::new("needing");
-    registry.add(&needed);
-    registry.add_with(&needing, |entry| {
-        entry.insert("dependencies".into(), json!([needed.name]));
-    });
+fn a_plugin_whose_need_failed_is_never_started() {
+    let (registry, needed, needing) = needed_and_needing("die");
     let sandbox = Sandbox::of(&registry);
     let before = State::of(&sandbox);
     let outcome = sandbox
         .plugin(&["install", &needing.name])
         .ends_with(7)
-        .says(&[&format!("`{}` needs `{}`, which was not installed", needing.name, needed.name)]);
-    assert_eq!(registry.downloads(&needing), 0);
+        .says(&[&format!("`{}` needs `{}`, which was not installed", needing.name, needed.name)])
+        .hides(&[&format!("{}: starting", needing.name)]);
     before.assert_unchanged(&sandbox, &outcome);
+}
+
+#[test]
+fn a_plugin_that_is_healthy_again_with_what_it_needs_is_left_as_it_is() {
+    let (registry, needed, needing) = needed_and_needing("ok");
+    let sandbox = Sandbox::of(&registry);
+    sandbox.plugin(&["install", &needing.name]).ok();
+    let id = sandbox.container_id(&needing.name);
+    Engine::remove_container(&sandbox.container_name(&needed.name));
+    sandbox.plugin(&["install", &needing.name]).ok().hides(&[&format!("{}: starting", needing.name)]);
+    assert_eq!(sandbox.container_id(&needing.name), id);
+    assert!(Engine::is_running(&sandbox.container_name(&needed.name)));
 }
 
 #[test]
@@ -202,6 +219,74 @@ fn an_image_that_the_engine_has_is_run_and_outlives_the_plugin() {
     assert_eq!(sandbox.container(&package.name).unwrap()["Image"], image);
     sandbox.plugin(&["remove", &package.name]).ok();
     assert_eq!(Engine::images(&json!({ "reference": [tag] })).len(), 1, "an image of the user's own is never removed");
+}
+
+#[test]
+fn an_image_that_is_removed_before_its_use_is_built_anew() {
+    let registry = Registry::start();
+    let package = Package::new("probe");
+    registry.add(&package);
+    let other_home = Sandbox::of(&registry);
+    other_home.plugin(&["install", &package.name]).ok();
+    other_home.plugin(&["remove", &package.name, "--keep-image"]).ok();
+    let left = Engine::images(&json!({ "label": [format!("org.nself.plugin={}", package.name)] }));
+    assert_eq!(left.len(), 1, "{left:?}");
+
+    let mut sandbox = Sandbox::of(&registry);
+    let proxy = Proxy::start(&sandbox);
+    sandbox.set("DOCKER_HOST", proxy.address());
+    // The image has been found by then, and the container comes next.
+    proxy.arm(1, Fault::Hold);
+    let running = sandbox.start(&["plugin", "install", &package.name]);
+    wait_until("the network is asked for", Duration::from_secs(30), || proxy.has_fired());
+    Engine::remove_image(left[0]["Id"].as_str().unwrap());
+    proxy.release();
+    running.wait().ok().says(&["No such image", "beginning anew", "building the image"]);
+    assert!(proxy.mutating()[0].contains("/networks/create"), "{:?}", proxy.mutating());
+    assert_eq!(ask(package.number(), "/health").0, 200);
+    let state = State::of(&sandbox);
+    assert_eq!(state.of_kind("image").len(), 1);
+    state.assert_tidy(&"after an installation that began anew");
+}
+
+#[test]
+fn a_network_that_another_plugins_failure_takes_along_is_made_anew() {
+    let registry = Registry::start();
+    let (failing, going_on) = (Package::new("failing").mode("die"), Package::new("probe"));
+    registry.add(&failing);
+    registry.add(&going_on);
+    let mut sandbox = Sandbox::of(&registry);
+    let network = format!("{}_plugins", sandbox.project);
+    let proxy = Proxy::start(&sandbox);
+    sandbox.set("DOCKER_HOST", proxy.address());
+    proxy.arm(3, Fault::Hold);
+    let running = sandbox.start(&["plugin", "install", &going_on.name]);
+    wait_until("its container is to be made", Duration::from_secs(30), || proxy.has_fired());
+    assert!(proxy.mutating()[2].contains("/containers/create"), "{:?}", proxy.mutating());
+    // The one who made the network would remove it, since nothing is on it yet.
+    Engine::remove_network(&network);
+    proxy.release();
+    running.wait().ok().says(&[&format!("network {network} not found"), "beginning anew"]);
+    assert_eq!(ask(going_on.number(), "/health").0, 200);
+    sandbox.plugin(&["install", &failing.name]).ends_with(7);
+    assert_eq!(Engine::networks(&json!({ "name": [network] })).len(), 1, "others are on it");
+    sandbox.plugin(&["remove", &going_on.name]).ok();
+    assert!(State::of(&sandbox).of_kind("network").is_empty());
+}
+
+#[test]
+fn plugins_that_fail_at_the_same_time_leave_nothing() {
+    let registry = Registry::start();
+    let failing: Vec<Package> = ["a", "b", "c"].map(|name| Package::new(name).mode("die")).into();
+    for package in &failing {
+        registry.add(package);
+    }
+    let sandbox = Sandbox::of(&registry);
+    let before = State::of(&sandbox);
+    let mut words = vec!["install"];
+    words.extend(failing.iter().map(|package| package.name.as_str()));
+    let outcome = sandbox.plugin(&words).ends_with(7);
+    before.assert_unchanged(&sandbox, &outcome);
 }
 
 #[test]

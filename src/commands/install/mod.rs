@@ -1,5 +1,5 @@
-//! `install`: finds what is meant, then runs the pipeline for each plugin, dependencies first and independent ones at
-//! the same time. One bad plugin does not stop the others.
+//! `install`: finds what is meant, then runs the pipeline for all plugins at the same time; each is started after those
+//! that it needs. One bad plugin does not stop the others.
 
 mod checks;
 mod next;
@@ -17,13 +17,14 @@ use std::sync::Mutex;
 
 use tokio::sync::watch;
 
+use crate::apply::Needed;
 use crate::cli::{InstallArguments, VerifyChoice};
 use crate::context::Context;
 use crate::environment::{INTERNAL_SECRET, Variables};
 use crate::error::Error;
 use crate::fs;
 use crate::http::Http;
-use crate::name::{NameError, PluginSpec};
+use crate::name::{NameError, PluginName, PluginSpec};
 use crate::package::VerifyPolicy;
 use crate::package::manifest::{Manifest, Variable};
 use crate::project::{Strictness, is_variable_name};
@@ -36,7 +37,7 @@ pub use report::{How, InstallReport, Outcome};
 pub use restart::{Restart, restart_backend};
 
 use pipeline::Shared;
-use target::{Finder, Found, Target, cycle};
+use target::{Finder, Found, cycle};
 
 /// Installs all that is named, and the plugins of the sets.
 pub async fn run(cx: &Context, arguments: &InstallArguments) -> Result<InstallReport, Error> {
@@ -188,7 +189,7 @@ async fn ensure_internal_secret(cx: &Context, project: &str) -> Result<(), Error
     Ok(())
 }
 
-/// Each as soon as what it needs is there. The order of the results is that of the command line, with what was needed
+/// All side by side; each is started as soon as what it needs is there. The order of the results is that of the command line, with what was needed
 /// after it.
 async fn install_all(shared: &Shared<'_>, found: Vec<Found>) -> Vec<(String, Outcome)> {
     let cycle = cycle(&found);
@@ -202,7 +203,11 @@ async fn install_all(shared: &Shared<'_>, found: Vec<Found>) -> Vec<(String, Out
                 Ok(target) if cycle.contains(&target.name) => {
                     Err(Error::DependencyCycle(cycle.iter().map(ToString::to_string).collect()))
                 }
-                Ok(target) => install_after_needed(shared, &target, ends).await,
+                Ok(target) => {
+                    let end = |name: &PluginName| Some((name.clone(), ends.get(name.as_str())?.subscribe()));
+                    let needed = Needed::of(&target.name, target.dependencies.iter().filter_map(end).collect());
+                    Box::pin(pipeline::install(shared, &target, &needed)).await
+                }
                 Err(error) => Err(error),
             };
             let outcome = result.unwrap_or_else(|error| Outcome::Failed(Box::new(error)));
@@ -214,27 +219,6 @@ async fn install_all(shared: &Shared<'_>, found: Vec<Found>) -> Vec<(String, Out
         }
     });
     futures_util::future::join_all(work).await
-}
-
-async fn install_after_needed(
-    shared: &Shared<'_>,
-    target: &Target,
-    ends: &BTreeMap<String, watch::Sender<Option<bool>>>,
-) -> Result<Outcome, Error> {
-    let mut missing = Vec::new();
-    for needed in &target.dependencies {
-        let Some(end) = ends.get(needed.as_str()) else { continue };
-        let mut end = end.subscribe();
-        let is_there = end.wait_for(Option::is_some).await.is_ok_and(|told| *told == Some(true));
-        if !is_there {
-            missing.push(format!("`{needed}`, which was not installed"));
-        }
-    }
-    if missing.is_empty() {
-        Box::pin(pipeline::install(shared, target)).await
-    } else {
-        Err(Error::DependencyFailed { name: target.name.clone(), missing })
-    }
 }
 
 fn tell(shared: &Shared<'_>, name: &str, outcome: &Outcome) {

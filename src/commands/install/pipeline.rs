@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Mutex;
 
-use crate::apply::{self, Job};
+use crate::apply::{self, Job, Needed};
 use crate::context::Context;
-use crate::docker::{Docker, Observed, label};
+use crate::docker::{Docker, EngineError, Observed, label};
 use crate::environment::{Assembled, Variables, assemble};
 use crate::error::Error;
 use crate::fs;
@@ -56,19 +56,43 @@ pub(super) struct Before {
     pub(super) values: Values,
 }
 
-/// Installs one plugin, or finds it as wanted, or leaves everything as it was.
-pub(super) async fn install(shared: &Shared<'_>, target: &Target) -> Result<Outcome, Error> {
+/// How often an installation may begin anew because an image or a network went between the look at it and its use.
+const BEGINNINGS: usize = 3;
+
+/// Installs one plugin, or finds it as wanted, or leaves everything as it was. A new plugin is prepared beside those
+/// that it needs and started after them.
+pub(super) async fn install(shared: &Shared<'_>, target: &Target, needed: &Needed) -> Result<Outcome, Error> {
     let cx = shared.cx;
     let _lock = cx.lock(&target.name).await?;
     undo::recover_plugin(cx, target.name.as_str()).await?;
+    for _ in 1..BEGINNINGS {
+        match attempt(shared, target, needed).await {
+            // Another home shares its images, another plugin's undo the network: this plugin's lock does not keep them.
+            Err(Error::Engine(EngineError::Vanished { action, message })) => {
+                let text = format!("could not {action}: {message}; beginning anew");
+                cx.reporter.event(Event::Started { plugin: target.name.as_str(), what: &text });
+            }
+            ended => return ended,
+        }
+    }
+    attempt(shared, target, needed).await
+}
+
+async fn attempt(shared: &Shared<'_>, target: &Target, needed: &Needed) -> Result<Outcome, Error> {
+    let cx = shared.cx;
     let docker = cx.docker().await?;
+    // Whether an installed plugin is as it should be shows only when what it needs is there.
+    let is_new = matches!(cx.state.receipt(&shared.project.name, &target.name), Ok(None));
+    if !is_new || shared.dry_run {
+        needed.wait().await?;
+    }
     let before = look(shared, docker, target).await?;
     if let Some(current) = find_current(shared, target, &before).await? {
         return Ok(current);
     }
     check_port_early(shared, docker, target, &before).await?;
     let transaction = format!("{}.{}", target.name, fs::random_id());
-    let outcome = stage_and_apply(shared, target, &before, &transaction).await;
+    let outcome = stage_and_apply(shared, (target, needed), &before, &transaction).await;
     if outcome.is_err() || shared.dry_run {
         // Where an undo was incomplete, the record stays and with it the staging folder.
         let is_recorded = cx.state.unfinished()?.iter().any(|record| record.id == transaction);
@@ -99,7 +123,7 @@ async fn look(shared: &Shared<'_>, docker: &Docker, target: &Target) -> Result<B
 /// Everything from the archive on.
 async fn stage_and_apply(
     shared: &Shared<'_>,
-    target: &Target,
+    (target, needed): (&Target, &Needed),
     before: &Before,
     transaction: &str,
 ) -> Result<Outcome, Error> {
@@ -133,6 +157,7 @@ async fn stage_and_apply(
         plan: &plan,
         undo,
         transaction,
+        needed,
         recipe: &recipe,
         activation: activation.as_ref(),
         generated: &assembled.generated,

@@ -30,6 +30,8 @@ pub(crate) enum Fault {
     KillAfter,
     /// The program gets a signal, then the engine does it.
     Interrupt(Signal),
+    /// The engine hears of it when the test says so.
+    Hold,
 }
 
 #[derive(Default)]
@@ -37,6 +39,7 @@ struct Plan {
     fault: Option<(usize, Fault)>,
     has_fired: bool,
     is_stopped: bool,
+    is_released: bool,
     mutating: Vec<String>,
 }
 
@@ -93,6 +96,11 @@ impl Proxy {
     /// Whether the fault happened.
     pub(crate) fn has_fired(&self) -> bool {
         self.shared.plan.lock().unwrap().has_fired
+    }
+
+    /// Lets a held request go on.
+    pub(crate) fn release(&self) {
+        self.shared.plan.lock().unwrap().is_released = true;
     }
 
     /// The requests since the last `arm` or `disarm` that change something on the engine.
@@ -170,6 +178,12 @@ fn pass(mut client: UnixStream, shared: &Shared) -> std::io::Result<()> {
         Some(Fault::Interrupt(signal)) => {
             send(program(), signal);
             std::thread::sleep(Duration::from_millis(50));
+            forward(client, &head, &rest, Reply::Passed)
+        }
+        Some(Fault::Hold) => {
+            while !shared.plan.lock().unwrap().is_released {
+                std::thread::sleep(Duration::from_millis(10));
+            }
             forward(client, &head, &rest, Reply::Passed)
         }
     }

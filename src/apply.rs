@@ -1,7 +1,7 @@
 //! Doing: runs a plan's steps, one call or file operation each. Decides nothing; what fails is undone by `undo` from
 //! the record that is on disk before the first step.
 
-mod needed;
+mod order;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::ui::Event;
 use crate::undo;
 use crate::values::Values;
 
-pub use needed::{End, Needed};
+pub use order::{Order, Other, Progress};
 
 /// How long a container without a port must run to count as healthy.
 const STEADY: Duration = Duration::from_secs(5);
@@ -35,8 +35,8 @@ pub struct Job<'a> {
     pub plan: &'a Plan,
     pub undo: Vec<Undo>,
     pub transaction: &'a str,
-    /// The plugins that must be there before this one is started.
-    pub needed: &'a Needed,
+    /// When it may be started.
+    pub order: &'a Order,
     pub recipe: &'a Recipe,
     pub activation: Option<&'a Activation>,
     /// Values made at random, by name.
@@ -95,7 +95,7 @@ async fn steps(cx: &Context, job: &Job<'_>, receipt: impl FnOnce(&Proven) -> Rec
         if cx.interrupt.is_wanted() {
             return Err(Error::Interrupted);
         }
-        job.needed.check()?;
+        job.order.check()?;
         match &step.action {
             Action::WriteReceipt => {
                 if let Some(receipt) = receipt.take() {
@@ -217,24 +217,24 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn wait_for_needed(&self) -> Result<(), Error> {
-        let needed = self.job.needed;
-        let awaited = needed.awaited();
+    async fn wait_to_start(&self) -> Result<(), Error> {
+        let awaited = self.job.order.awaited();
         if !awaited.is_empty() {
             self.started(&format!("waiting for {}", awaited.join(", ")));
         }
         tokio::select! {
-            there = needed.wait() => there,
+            there = self.job.order.wait_to_start() => there,
             () = self.cx.interrupt.wanted() => Err(Error::Interrupted),
         }
     }
 
     async fn start(&mut self, container: &str) -> Result<(), Error> {
-        self.wait_for_needed().await?;
+        self.wait_to_start().await?;
         self.started("starting");
         // Before the start, so that an exit at once is not missed.
         self.exit = Some(self.docker.watch_exit(&self.proven.container_id).await?);
         self.started = Some(tokio::time::Instant::now());
+        self.job.order.tell_starting();
         Ok(self.docker.start_container(container).await?)
     }
 
@@ -271,13 +271,14 @@ impl Run<'_> {
                     usable => Ok(usable),
                 }
             }
+            error = self.job.order.failure() => return Err(error),
             () = self.cx.interrupt.wanted() => return Err(Error::Interrupted),
         };
         match outcome {
             Ok(verdict) => {
                 self.proven.healthy_after = since.elapsed();
                 self.proven.verdict = Some(verdict);
-                Ok(())
+                self.job.order.wait().await
             }
             Err(verdict) => Err(self.unhealthy(container, verdict).await),
         }

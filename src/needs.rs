@@ -8,13 +8,48 @@ pub struct ServiceNeed {
     pub name: String,
     /// Whether the plugin works without it.
     pub optional: bool,
+    /// What must be so before the plugin is started, where the service comes in the same command.
+    pub condition: Condition,
     /// The variable that takes the service's address.
     pub variable: Option<String>,
     /// Other names under which the user may have given it.
     pub aliases: Vec<String>,
 }
 
+/// When a plugin may be started that needs another, in the words of compose files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Condition {
+    /// `service_started`: it waits for the other by itself, so both may be started at the same time.
+    Started,
+    /// `service_healthy`: the other must have proven itself.
+    #[default]
+    Healthy,
+}
+
+impl Condition {
+    /// Every condition.
+    pub const ALL: [Self; 2] = [Self::Started, Self::Healthy];
+
+    /// Its word in a manifest.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Started => "service_started",
+            Self::Healthy => "service_healthy",
+        }
+    }
+
+    /// The condition that a word names.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|condition| condition.word() == word)
+    }
+}
+
 impl ServiceNeed {
+    /// A service that cannot be done without and of which nothing else is known.
+    pub fn named(name: String) -> Self {
+        Self { name, optional: false, condition: Condition::default(), variable: None, aliases: Vec::new() }
+    }
+
     /// Every name under which the address may have been given.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.variable.iter().chain(&self.aliases).map(String::as_str)

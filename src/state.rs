@@ -48,12 +48,13 @@ impl StateError {
 pub struct State {
     root: PathBuf,
     plugin_dir: PathBuf,
+    queues: lock::Queues,
 }
 
 impl State {
     /// Names the folders; nothing is made yet.
     pub fn new(root: &Path, plugin_dir: &Path) -> Self {
-        Self { root: root.to_path_buf(), plugin_dir: plugin_dir.to_path_buf() }
+        Self { root: root.to_path_buf(), plugin_dir: plugin_dir.to_path_buf(), queues: lock::Queues::default() }
     }
 
     /// Where the active package of a plugin lies.

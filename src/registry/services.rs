@@ -1,7 +1,7 @@
 //! The services that an entry says its plugin uses (`requires.services`).
 
 use super::loose::Loose;
-use crate::needs::ServiceNeed;
+use crate::needs::{Condition, ServiceNeed};
 
 /// Names, or objects with one. What cannot be read is left out: the manifest, which is read strictly, has the last word.
 pub(super) fn services(list: &Loose<'_>) -> Vec<ServiceNeed> {
@@ -14,13 +14,14 @@ pub(super) fn services(list: &Loose<'_>) -> Vec<ServiceNeed> {
         Loose::Object(_) => Some(ServiceNeed {
             name: word(value.get("name"))?,
             optional: matches!(value.get("optional"), Loose::Bool(true)),
+            condition: word(value.get("condition")).and_then(|word| Condition::parse(&word)).unwrap_or_default(),
             variable: word(value.get("variable")),
             aliases: match value.get("aliases") {
                 Loose::List(names) => names.iter().filter_map(word).collect(),
                 _ => Vec::new(),
             },
         }),
-        name => Some(ServiceNeed { name: word(name)?, optional: false, variable: None, aliases: Vec::new() }),
+        name => word(name).map(ServiceNeed::named),
     };
     values.iter().filter_map(need).collect()
 }

@@ -1,11 +1,15 @@
 //! Locks: flock on a file of its own for each plugin and each shared thing. No pid files: the kernel frees a lock
 //! when its holder ends.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use tokio::sync::OwnedMutexGuard;
 
 use super::{State, StateError};
 use crate::fs::{self, FileError};
@@ -14,16 +18,33 @@ use crate::fs::{self, FileError};
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
+    _place: Option<OwnedMutexGuard<()>>,
+}
+
+/// Where the tasks of this process wait for one another: a file's lock can only be tried again and again.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Queues(Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>>);
+
+impl Queues {
+    async fn wait(&self, what: &str) -> OwnedMutexGuard<()> {
+        let queue =
+            Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(what.to_owned()).or_default());
+        queue.lock_owned().await
+    }
 }
 
 impl State {
     /// Takes the lock of a plugin or of a shared thing, waiting at most `timeout`.
     pub async fn lock(&self, what: &str, timeout: Duration) -> Result<Lock, StateError> {
         let started = tokio::time::Instant::now();
+        let Ok(place) = tokio::time::timeout(timeout, self.queues.wait(what)).await else {
+            let holder = format!("process {} ({})", std::process::id(), command_line());
+            return Err(StateError::Busy { what: what.to_owned(), holder });
+        };
         let mut pause = Duration::from_millis(5);
         loop {
             match self.try_lock(what)? {
-                Ok(lock) => return Ok(lock),
+                Ok(lock) => return Ok(Lock { _place: Some(place), ..lock }),
                 Err(holder) if started.elapsed() >= timeout => {
                     return Err(StateError::Busy { what: what.to_owned(), holder });
                 }
@@ -57,7 +78,7 @@ impl State {
                 let _ = file.set_len(0);
                 let _ = file.rewind();
                 let _ = write!(file, "process {} ({})", std::process::id(), command_line());
-                return Ok(Ok(Lock { _file: file }));
+                return Ok(Ok(Lock { _file: file, _place: None }));
             }
         }
     }
@@ -103,8 +124,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let state = state(folder.path());
         let held = state.lock("realtime", Duration::ZERO).await.unwrap();
-        let refused = state.lock("realtime", Duration::from_millis(20)).await.unwrap_err();
-        assert!(refused.to_string().contains(&format!("process {}", std::process::id())), "{refused}");
+        // A clone shares the queue of this process; another state knows of the file alone, as another process does.
+        for other in [state.clone(), State::new(&folder.path().join("home"), &folder.path().join("home/plugins"))] {
+            let refused = other.lock("realtime", Duration::from_millis(20)).await.unwrap_err();
+            assert!(refused.to_string().contains(&format!("process {}", std::process::id())), "{refused}");
+        }
         assert!(state.is_locked("realtime"));
         drop(held);
         assert!(!state.is_locked("realtime") && !state.is_locked("never-taken"));

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 
 use serde_json::json;
 
-use crate::support::{Engine, Package, Registry, Sandbox, free_port};
+use crate::support::{Engine, Package, Registry, Sandbox, State, free_port};
 
 /// The largest redis image, in bytes.
 const LARGEST_IMAGE: u64 = 20_000_000;
@@ -62,6 +62,42 @@ fn a_needed_redis_is_installed_first_and_its_address_is_given() {
     sandbox.plugin(&["install", &package.name]).ok();
     assert_eq!((sandbox.container_id("redis"), sandbox.container_id(&package.name)), ids, "nothing was to be done");
     sandbox.plugin(&["remove", "redis"]).ends_with(1).says(&[&package.name]);
+}
+
+/// A plugin that waits for its redis by itself, and a redis that is no redis: it does as `mode` says.
+fn waiting_by_itself(mode: &str) -> (Registry, Package, Sandbox) {
+    let registry = Registry::start();
+    let mut service = Package::new("redis").mode(mode);
+    "redis".clone_into(&mut service.name);
+    registry.add(&service);
+    let requires = json!({ "services": [
+        { "name": "redis", "variable": "PROBE_STORE_URL", "condition": "service_started" }
+    ] });
+    let package = needing("redis").edit(|manifest| manifest["requires"] = requires.clone());
+    registry.add_with(&package, |entry| {
+        entry.insert("requires".into(), requires);
+    });
+    let sandbox = Sandbox::of(&registry);
+    (registry, package, sandbox)
+}
+
+#[test]
+fn what_waits_by_itself_is_started_beside_its_service_and_installed_after_it() {
+    let (_registry, package, sandbox) = waiting_by_itself("slow");
+    let outcome = sandbox.plugin(&["install", &package.name]).ok();
+    let place = |text: &str| outcome.stderr.find(text).unwrap_or_else(|| panic!("no `{text}`\n{outcome}"));
+    let healthy = place("redis: healthy");
+    assert!(place(&format!("{}: starting", package.name)) < healthy, "{outcome}");
+    assert!(healthy < place(&format!("{}: healthy", package.name)), "{outcome}");
+}
+
+#[test]
+fn what_waits_by_itself_goes_when_its_service_fails() {
+    let (_registry, package, sandbox) = waiting_by_itself("die");
+    let before = State::of(&sandbox);
+    let outcome = sandbox.plugin(&["install", &package.name]).ends_with(7);
+    let outcome = outcome.says(&[&format!("`{}` needs `redis`, which was not installed", package.name)]);
+    before.assert_unchanged(&sandbox, &outcome);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod pipeline;
 mod receipt;
 mod report;
 mod restart;
+mod schedule;
 mod services;
 mod sets;
 mod stage;
@@ -15,21 +16,17 @@ mod target;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 
-use tokio::sync::watch;
-
-use crate::apply::Needed;
 use crate::cli::{InstallArguments, VerifyChoice};
 use crate::context::Context;
 use crate::environment::{INTERNAL_SECRET, Variables};
 use crate::error::Error;
 use crate::fs;
 use crate::http::Http;
-use crate::name::{NameError, PluginName, PluginSpec};
+use crate::name::{NameError, PluginSpec};
 use crate::package::VerifyPolicy;
 use crate::package::manifest::{Manifest, Variable};
 use crate::project::{Strictness, is_variable_name};
 use crate::registries;
-use crate::ui::Event;
 use crate::undo;
 use crate::values::{Values, WHOLE_PROJECT};
 
@@ -37,7 +34,7 @@ pub use report::{How, InstallReport, Outcome};
 pub use restart::{Restart, restart_backend};
 
 use pipeline::Shared;
-use target::{Finder, Found, cycle};
+use target::{Finder, Found};
 
 /// Installs all that is named, and the plugins of the sets.
 pub async fn run(cx: &Context, arguments: &InstallArguments) -> Result<InstallReport, Error> {
@@ -45,7 +42,7 @@ pub async fn run(cx: &Context, arguments: &InstallArguments) -> Result<InstallRe
         if !arguments.dry_run {
             ensure_internal_secret(cx, &shared.project.name).await?;
         }
-        let results = install_all(shared, found).await;
+        let results = schedule::install_all(shared, found).await;
         if results.iter().all(|(_, outcome)| matches!(outcome, Outcome::Failed(_))) && !arguments.dry_run {
             undo::forget_unused_secret(cx, &shared.project.name).await?;
         }
@@ -187,51 +184,4 @@ async fn ensure_internal_secret(cx: &Context, project: &str) -> Result<(), Error
         values.write()?;
     }
     Ok(())
-}
-
-/// All side by side; each is started as soon as what it needs is there. The order of the results is that of the command line, with what was needed
-/// after it.
-async fn install_all(shared: &Shared<'_>, found: Vec<Found>) -> Vec<(String, Outcome)> {
-    let cycle = cycle(&found);
-    // Tells those that wait whether a plugin is there; an entry that was never told counts as not yet.
-    let ends: BTreeMap<String, watch::Sender<Option<bool>>> =
-        found.iter().map(|(name, _)| (name.clone(), watch::Sender::new(None))).collect();
-    let work = found.into_iter().map(|(name, target)| {
-        let (cycle, ends) = (&cycle, &ends);
-        async move {
-            let result = match target {
-                Ok(target) if cycle.contains(&target.name) => {
-                    Err(Error::DependencyCycle(cycle.iter().map(ToString::to_string).collect()))
-                }
-                Ok(target) => {
-                    let end = |name: &PluginName| Some((name.clone(), ends.get(name.as_str())?.subscribe()));
-                    let needed = Needed::of(&target.name, target.dependencies.iter().filter_map(end).collect());
-                    Box::pin(pipeline::install(shared, &target, &needed)).await
-                }
-                Err(error) => Err(error),
-            };
-            let outcome = result.unwrap_or_else(|error| Outcome::Failed(Box::new(error)));
-            tell(shared, &name, &outcome);
-            if let Some(end) = ends.get(&name) {
-                end.send_replace(Some(!matches!(outcome, Outcome::Failed(_))));
-            }
-            (name, outcome)
-        }
-    });
-    futures_util::future::join_all(work).await
-}
-
-fn tell(shared: &Shared<'_>, name: &str, outcome: &Outcome) {
-    let text = match outcome {
-        Outcome::Failed(_) => "failed",
-        Outcome::Planned(_) => "planned",
-        Outcome::Current { .. } => "nothing to do",
-        Outcome::Installed { .. } => "healthy",
-    };
-    shared.cx.reporter.event(Event::Finished { plugin: name, text });
-    if let Outcome::Installed { passed_over, .. } = outcome {
-        for reason in passed_over {
-            shared.cx.reporter.event(Event::Detail { plugin: name, text: reason });
-        }
-    }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Mutex;
 
-use crate::apply::{self, Job, Needed};
+use crate::apply::{self, Job, Order};
 use crate::context::Context;
 use crate::docker::{Docker, EngineError, Observed, label};
 use crate::environment::{Assembled, Variables, assemble};
@@ -61,12 +61,12 @@ const BEGINNINGS: usize = 3;
 
 /// Installs one plugin, or finds it as wanted, or leaves everything as it was. A new plugin is prepared beside those
 /// that it needs and started after them.
-pub(super) async fn install(shared: &Shared<'_>, target: &Target, needed: &Needed) -> Result<Outcome, Error> {
+pub(super) async fn install(shared: &Shared<'_>, target: &Target, order: &Order) -> Result<Outcome, Error> {
     let cx = shared.cx;
     let _lock = cx.lock(&target.name).await?;
     undo::recover_plugin(cx, target.name.as_str()).await?;
     for _ in 1..BEGINNINGS {
-        match attempt(shared, target, needed).await {
+        match attempt(shared, target, order).await {
             // Another home shares its images, another plugin's undo the network: this plugin's lock does not keep them.
             Err(Error::Engine(EngineError::Vanished { action, message })) => {
                 let text = format!("could not {action}: {message}; beginning anew");
@@ -75,16 +75,16 @@ pub(super) async fn install(shared: &Shared<'_>, target: &Target, needed: &Neede
             ended => return ended,
         }
     }
-    attempt(shared, target, needed).await
+    attempt(shared, target, order).await
 }
 
-async fn attempt(shared: &Shared<'_>, target: &Target, needed: &Needed) -> Result<Outcome, Error> {
+async fn attempt(shared: &Shared<'_>, target: &Target, order: &Order) -> Result<Outcome, Error> {
     let cx = shared.cx;
     let docker = cx.docker().await?;
     // Whether an installed plugin is as it should be shows only when what it needs is there.
     let is_new = matches!(cx.state.receipt(&shared.project.name, &target.name), Ok(None));
     if !is_new || shared.dry_run {
-        needed.wait().await?;
+        order.wait().await?;
     }
     let before = look(shared, docker, target).await?;
     if let Some(current) = find_current(shared, target, &before).await? {
@@ -92,7 +92,7 @@ async fn attempt(shared: &Shared<'_>, target: &Target, needed: &Needed) -> Resul
     }
     check_port_early(shared, docker, target, &before).await?;
     let transaction = format!("{}.{}", target.name, fs::random_id());
-    let outcome = stage_and_apply(shared, (target, needed), &before, &transaction).await;
+    let outcome = stage_and_apply(shared, (target, order), &before, &transaction).await;
     if outcome.is_err() || shared.dry_run {
         // Where an undo was incomplete, the record stays and with it the staging folder.
         let is_recorded = cx.state.unfinished()?.iter().any(|record| record.id == transaction);
@@ -123,7 +123,7 @@ async fn look(shared: &Shared<'_>, docker: &Docker, target: &Target) -> Result<B
 /// Everything from the archive on.
 async fn stage_and_apply(
     shared: &Shared<'_>,
-    (target, needed): (&Target, &Needed),
+    (target, order): (&Target, &Order),
     before: &Before,
     transaction: &str,
 ) -> Result<Outcome, Error> {
@@ -157,7 +157,7 @@ async fn stage_and_apply(
         plan: &plan,
         undo,
         transaction,
-        needed,
+        order,
         recipe: &recipe,
         activation: activation.as_ref(),
         generated: &assembled.generated,

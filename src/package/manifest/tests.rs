@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::needs::Condition;
 
 fn read(value: &Value) -> Result<Manifest, ManifestError> {
     Manifest::read(value.to_string().as_bytes())
@@ -35,7 +36,10 @@ fn full() -> Value {
         "category": "communication", "maturity": "implemented", "author": "nself", "docs_url": "https://example.org",
         "tags": ["chat"],
         "requires": { "nself": ">=0.9.8", "plugins": ["jobs"],
-            "services": [{"name": "redis", "optional": true, "variable": "REALTIME_REDIS_URL"}, "postgres"] },
+            "services": [
+                {"name": "redis", "optional": true, "condition": "service_started", "variable": "REALTIME_REDIS_URL"},
+                "postgres"
+            ] },
         "service": { "kind": "container", "image": "example.org/realtime@sha256:00", "dockerfile": "build/Dockerfile",
             "port": 3101, "healthcheck": "/health", "memory": "512m", "cpus": 0.5, "pids": 64, "read_only": true,
             "tmpfs": ["/run"], "volumes": [{"name": "data", "path": "/data"}], "user": "65532:65532",
@@ -59,9 +63,10 @@ fn the_second_generation_is_read_whole() {
     assert_eq!(manifest.requires.dependencies, ["jobs"]);
     let redis = &manifest.requires.services[0];
     assert_eq!(
-        (redis.name.as_str(), redis.optional, redis.variable.as_deref()),
-        ("redis", true, Some("REALTIME_REDIS_URL"))
+        (redis.name.as_str(), redis.optional, redis.condition, redis.variable.as_deref()),
+        ("redis", true, Condition::Started, Some("REALTIME_REDIS_URL"))
     );
+    assert_eq!(manifest.requires.services[1].condition, Condition::Healthy);
     assert_eq!(
         (manifest.requires.services[1].name.as_str(), manifest.requires.services[1].optional),
         ("postgres", false)

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::fields::{Fields, wrong};
 use super::{Manifest, ManifestError, Requires, service, values, variables};
 use crate::name::{PluginName, parse_version, shown};
-use crate::needs::ServiceNeed;
+use crate::needs::{Condition, ServiceNeed};
 
 /// The newest generation that is understood.
 const NEWEST_GENERATION: u64 = 2;
@@ -122,7 +122,7 @@ fn service_need(value: &Value) -> Result<ServiceNeed, ManifestError> {
     const PLACE: &str = "requires.services";
     if let Value::String(name) = value {
         let name = values::volume_name(name).map_err(|problem| wrong(PLACE, problem))?;
-        return Ok(ServiceNeed { name, optional: false, variable: None, aliases: Vec::new() });
+        return Ok(ServiceNeed::named(name));
     }
     let fields = Fields::of(value, PLACE)?;
     let name = fields.text("name")?.ok_or_else(|| fields.wrong("name", "is missing"))?;
@@ -130,6 +130,12 @@ fn service_need(value: &Value) -> Result<ServiceNeed, ManifestError> {
     Ok(ServiceNeed {
         name: values::volume_name(name).map_err(|problem| fields.wrong("name", problem))?,
         optional: fields.flag("optional")?.unwrap_or(false),
+        condition: match fields.text("condition")? {
+            Some(word) => Condition::parse(word).ok_or_else(|| {
+                fields.wrong("condition", format!("must be {}", Condition::ALL.map(Condition::word).join(" or ")))
+            })?,
+            None => Condition::default(),
+        },
         variable: variable.map_err(|problem| fields.wrong("variable", problem))?,
         aliases: Vec::new(),
     })

@@ -62,7 +62,7 @@ pub(crate) async fn run(app: Arc<App>, cluster: Arc<Cluster>) {
     };
     let mut queue = Queue { receiver, pending: Vec::new(), fresh: Vec::new(), next: 1 };
     let mut listener = Listener::new(cluster.id);
-    let mut mark = replay::Mark::default();
+    let mut mark = replay::Mark::now();
     loop {
         let why = match timeout(ANSWER_WITHIN, cluster.connect(&mut mark)).await {
             Ok(Ok(link)) => {
@@ -104,7 +104,11 @@ impl Cluster {
         let mut commands = client.get_multiplexed_async_connection_with_config(&limits).await?;
         prepare(&mut commands).await?;
         // After the subscription: what is said from here on comes that way, and what comes both ways is heard once.
-        let missed = mark.read(&mut commands).await?;
+        let missed = mark.read(&mut commands).await.or_else(|error| {
+            // Who may not read it, or whose Redis knows no streams, goes on without what was missed.
+            tracing::warn!(%error, "what was said while Redis was away cannot be read");
+            if error.is_io_error() || error.is_timeout() { Err(error) } else { Ok(Vec::new()) }
+        })?;
         let (sink, sayings) = subscription.split();
         Ok(Link { commands, _sink: sink, sayings, missed })
     }
@@ -156,7 +160,10 @@ impl Talk<'_> {
         *lock(&self.cluster.commands) = Some(link.commands.clone());
         for missed in std::mem::take(&mut link.missed) {
             self.hear(&mut echo, &missed);
+            // Thousands at once would fill the queues of sockets before any of them could be written to.
+            tokio::task::yield_now().await;
         }
+        echo.heard = Instant::now();
         let mut beats = interval(self.cluster.beat());
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let greeted = self.say(&mut link.commands, &[Saying::Hello]).await;

@@ -69,6 +69,7 @@ impl Listener {
         let Some(number) = number else {
             return true;
         };
+        // After this, what comes twice is heard twice: a price for a thousand restarts of servers.
         if self.numbers.len() >= MOST_NUMBERS {
             self.numbers.clear();
         }

@@ -2,7 +2,8 @@
 //!
 //! Nobody waits for Redis: what is told goes through a bounded [`Outbox`] into one task. While Redis is away, every
 //! instance goes on with what it knows; when it is back, instances tell each other their whole state, and messages and
-//! events that waited; who comes back later reads them in [`replay`]. It must not know what sockets hear: that is `events::elsewhere`'s.
+//! events that waited; who comes back later reads them in [`replay`]. It must not know what sockets hear: that is
+//! `events::elsewhere`'s.
 
 mod history;
 mod link;

@@ -2,7 +2,7 @@
 //! away, and instances that lost the same Redis come back one after another.
 
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use redis::streams::StreamRangeReply;
@@ -51,25 +51,35 @@ pub(super) fn append(pipeline: &mut Pipeline, text: &str) {
 }
 
 /// How far an instance has read.
-#[derive(Debug, Default)]
-pub(super) struct Mark(Option<String>);
+#[derive(Debug)]
+pub(super) enum Mark {
+    /// Nothing yet: it has missed what was said since then.
+    Since(Instant),
+    /// Up to this entry.
+    After(String),
+}
 
 impl Mark {
-    /// What was kept since the last call, oldest first. The first call gives nothing: who has just come has missed
-    /// nothing.
+    /// The mark of an instance that has just come.
+    pub(super) fn now() -> Self {
+        Self::Since(Instant::now())
+    }
+
+    /// What was kept since the mark, oldest first; the mark moves on.
     pub(super) async fn read(&mut self, commands: &mut MultiplexedConnection) -> RedisResult<Vec<Vec<u8>>> {
-        let Some(last) = &self.0 else {
-            let newest: StreamRangeReply =
-                redis::cmd("XREVRANGE").arg(LOG).arg("+").arg("-").arg("COUNT").arg(1).query_async(commands).await?;
-            let newest = newest.ids.into_iter().next().map(|entry| entry.id);
-            self.0 = Some(newest.unwrap_or_else(|| "0-0".to_owned()));
-            return Ok(Vec::new());
+        let last = match self {
+            Self::After(last) => last.clone(),
+            // By the clock of Redis, which numbers the entries.
+            Self::Since(since) => {
+                let (seconds, microseconds): (u64, u64) = redis::cmd("TIME").query_async(commands).await?;
+                let age = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+                format!("{}-0", (seconds * 1000 + microseconds / 1000).saturating_sub(age))
+            }
         };
-        let missed: StreamRangeReply =
-            redis::cmd("XRANGE").arg(LOG).arg(format!("({last}")).arg("+").query_async(commands).await?;
-        if let Some(newest) = missed.ids.last() {
-            self.0 = Some(newest.id.clone());
-        }
-        Ok(missed.ids.into_iter().filter_map(|entry| entry.get(FIELD)).collect())
+        // An open bound (`(`) is known since Redis 6.2 only.
+        let kept: StreamRangeReply = redis::cmd("XRANGE").arg(LOG).arg(&last).arg("+").query_async(commands).await?;
+        let missed: Vec<_> = kept.ids.into_iter().filter(|entry| entry.id != last).collect();
+        *self = Self::After(missed.last().map_or(last, |entry| entry.id.clone()));
+        Ok(missed.into_iter().filter_map(|entry| entry.get(FIELD)).collect())
     }
 }

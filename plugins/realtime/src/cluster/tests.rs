@@ -223,9 +223,11 @@ async fn who_was_away_reads_what_was_said_meanwhile_and_no_more_than_the_limit_i
         }
         pipeline.query_async::<()>(&mut redis.connect().await).await.expect("redis-server obeys");
     };
-    let (mut early, mut late) = (replay::Mark::default(), replay::Mark::default());
-    assert!(early.read(&mut commands).await.expect("an answer").is_empty());
+    let mut early = replay::Mark::now();
+    tokio::time::sleep(Duration::from_millis(20)).await;
     say(&["one".to_owned()]).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let mut late = replay::Mark::now();
     assert!(late.read(&mut commands).await.expect("an answer").is_empty(), "who has just come has missed nothing");
     say(&["two".to_owned(), "three".to_owned()]).await;
     assert_eq!(early.read(&mut commands).await.expect("an answer"), [&b"one"[..], b"two", b"three"]);

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+/// Marks what the tests make in the name of other tools, so that what a killed run leaves can be found.
+const OF_A_TEST: &str = "org.nself.test";
+
 /// The real engine's socket.
 pub(crate) fn socket_path() -> PathBuf {
     let host = std::env::var("DOCKER_HOST").unwrap_or_default();
@@ -112,7 +115,9 @@ impl Engine {
 
     /// Makes a container that some other tool could have made; it is not started.
     pub(crate) fn make_container(name: &str, body: &Value) -> String {
-        let (status, answer) = Self::request("POST", &format!("/containers/create?name={name}"), Some(body));
+        let mut body = body.clone();
+        body["Labels"][OF_A_TEST] = "1".into();
+        let (status, answer) = Self::request("POST", &format!("/containers/create?name={name}"), Some(&body));
         assert!(status == 201, "the container {name} could not be made: {answer}");
         answer["Id"].as_str().unwrap().to_owned()
     }
@@ -124,13 +129,16 @@ impl Engine {
 
     /// Makes a network that some other tool could have made.
     pub(crate) fn make_network(name: &str) {
-        let (status, answer) = Self::request("POST", "/networks/create", Some(&json!({ "Name": name })));
+        let body = json!({ "Name": name, "Labels": { OF_A_TEST: "1" } });
+        let (status, answer) = Self::request("POST", "/networks/create", Some(&body));
         assert!(status == 201, "the network {name} could not be made: {answer}");
     }
 
     /// Builds an image from a folder's tar, without any of the program's labels; gives its id.
     pub(crate) fn build(tag: &str, context: &[u8]) -> String {
-        let (status, answer) = Self::bytes("POST", &format!("/build?t={tag}&forcerm=1"), "application/x-tar", context);
+        // {"<label>":"1"}
+        let path = format!("/build?t={tag}&forcerm=1&labels=%7B%22{OF_A_TEST}%22%3A%221%22%7D");
+        let (status, answer) = Self::bytes("POST", &path, "application/x-tar", context);
         let text = String::from_utf8_lossy(&answer);
         assert!(status == 200 && !text.contains("errorDetail"), "the image {tag} could not be built: {text}");
         Self::get(&format!("/images/{tag}/json"))["Id"].as_str().unwrap().to_owned()

@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use crate::context::Context;
-use crate::docker::{ContainerSpec, Docker, ExitWatch, label};
+use crate::docker::{ContainerSpec, Docker, EngineError, ExitWatch, label};
 use crate::error::Error;
 use crate::fs;
 use crate::health::{FIRST_PAUSE, LONGEST_PAUSE, Probe, Verdict};
 use crate::name::PluginName;
+use crate::needs::ServiceNeed;
 use crate::package::recipe::Recipe;
 use crate::plan::{Action, Activation, Plan};
 use crate::preflight;
@@ -20,7 +21,7 @@ use crate::ui::Event;
 use crate::undo;
 use crate::values::Values;
 
-pub use order::{Order, Other, Progress};
+pub use order::{Needed, Order, Progress};
 
 /// How long a container without a port must run to count as healthy.
 const STEADY: Duration = Duration::from_secs(5);
@@ -37,6 +38,8 @@ pub struct Job<'a> {
     pub transaction: &'a str,
     /// When it may be started.
     pub order: &'a Order,
+    /// What its manifest says of the services that it needs.
+    pub services: &'a [ServiceNeed],
     pub recipe: &'a Recipe,
     pub activation: Option<&'a Activation>,
     /// Values made at random, by name.
@@ -133,10 +136,12 @@ impl Run<'_> {
             Action::CreateVolume { name } => self.docker.create_volume(name, self.job.labels.clone()).await?,
             Action::CreateContainer { spec } => {
                 let spec = ContainerSpec { image: self.proven.image_id.clone(), ..(**spec).clone() };
-                self.proven.container_id = self.docker.create_container(&spec).await?;
+                let made = self.docker.create_container(&spec).await;
+                self.proven.container_id = made.map_err(EngineError::if_vanished)?;
             }
             Action::JoinNetwork { network, container } => {
-                self.docker.join_network(network, container, &self.job.plan.plugin.aliases()).await?;
+                let joined = self.docker.join_network(network, container, &self.job.plan.plugin.aliases()).await;
+                joined.map_err(EngineError::if_vanished)?;
             }
             Action::StopContainer { name } => self.docker.stop_container(name).await?,
             Action::StartContainer { name } => self.start(name).await?,
@@ -181,6 +186,7 @@ impl Run<'_> {
         // Dropping the request ends the build: the engine removes what it had begun.
         self.proven.image_id = tokio::select! {
             image = build => image?,
+            error = self.job.order.failure() => return Err(error),
             () = self.cx.interrupt.wanted() => return Err(Error::Interrupted),
         };
         match writer.await {
@@ -197,12 +203,15 @@ impl Run<'_> {
             move |done, total| reporter.event(Event::Bytes { plugin: &plugin, done, total: Some(total) });
         tokio::select! {
             pulled = self.docker.pull_image(reference, &mut progress) => pulled?,
+            error = self.job.order.failure() => return Err(error),
             () = self.cx.interrupt.wanted() => return Err(Error::Interrupted),
         }
-        if let Some(image) = self.docker.inspect_image(reference).await? {
-            preflight::check_platform(&self.job.plan.plugin, reference, &image.platform)?;
-            self.proven.image_id = image.id;
-        }
+        let Some(image) = self.docker.inspect_image(reference).await? else {
+            let action = format!("use the image `{reference}`");
+            return Err(EngineError::Vanished { action, message: "it was pulled and is gone".to_owned() }.into());
+        };
+        preflight::check_platform(&self.job.plan.plugin, reference, &image.platform)?;
+        self.proven.image_id = image.id;
         Ok(())
     }
 
@@ -218,12 +227,13 @@ impl Run<'_> {
     }
 
     async fn wait_to_start(&self) -> Result<(), Error> {
-        let awaited = self.job.order.awaited();
+        let awaited = self.job.order.awaited(self.job.services);
         if !awaited.is_empty() {
             self.started(&format!("waiting for {}", awaited.join(", ")));
         }
         tokio::select! {
-            there = self.job.order.wait_to_start() => there,
+            may_start = self.job.order.wait_to_start(self.job.services) => may_start,
+            error = self.job.order.failure() => Err(error),
             () = self.cx.interrupt.wanted() => Err(Error::Interrupted),
         }
     }
@@ -234,13 +244,26 @@ impl Run<'_> {
         // Before the start, so that an exit at once is not missed.
         self.exit = Some(self.docker.watch_exit(&self.proven.container_id).await?);
         self.started = Some(tokio::time::Instant::now());
-        self.job.order.tell_starting();
-        Ok(self.docker.start_container(container).await?)
+        self.job.order.tell(Progress::Starting);
+        Ok(self.docker.start_container(container).await.map_err(EngineError::if_vanished)?)
     }
 
     async fn wait_healthy(&mut self, container: &str, port: Option<u16>, path: &str) -> Result<(), Error> {
         self.started("waiting until it is healthy");
         let since = self.started.unwrap_or_else(tokio::time::Instant::now);
+        let verdict = self.prove(container, port, path).await?;
+        self.proven.healthy_after = since.elapsed();
+        self.proven.verdict = Some(verdict);
+        if !self.job.order.is_complete() {
+            // Healthy before what it needs: much may have happened to it when that is there.
+            self.job.order.wait_until_installed().await?;
+            self.proven.verdict = Some(self.prove(container, port, path).await?);
+        }
+        Ok(())
+    }
+
+    /// Waits until the container is usable, not longer than the settings allow.
+    async fn prove(&mut self, container: &str, port: Option<u16>, path: &str) -> Result<Verdict, Error> {
         // Counted from when the engine says that it runs: how long the engine took is not the plugin's doing.
         let deadline = tokio::time::Instant::now() + self.cx.settings.ready_timeout;
         let exit = self.exit.take();
@@ -256,32 +279,26 @@ impl Run<'_> {
         let outcome = tokio::select! {
             code = exited => Err(format!("its container exited with code {code}")),
             verdict = self.probe_until_usable(container, port, path) => verdict,
-            () = tokio::time::sleep_until(deadline) => {
-                let last = match port {
-                    Some(port) => Probe { port, path: path.to_owned() }.ask().await,
-                    None => Verdict::Unhealthy("it did not keep running".into()),
-                };
-                let seconds = self.cx.settings.ready_timeout.as_secs_f64();
-                match last {
-                    Verdict::Unhealthy(reason) => {
-                        // An exit says more than a closed port.
-                        let exited = self.check_still_running(container).await;
-                        exited.and_then(|()| Err(format!("not within {seconds} s: {reason}")))
-                    }
-                    usable => Ok(usable),
-                }
-            }
+            () = tokio::time::sleep_until(deadline) => self.last_verdict(container, port, path).await,
             error = self.job.order.failure() => return Err(error),
             () = self.cx.interrupt.wanted() => return Err(Error::Interrupted),
         };
         match outcome {
-            Ok(verdict) => {
-                self.proven.healthy_after = since.elapsed();
-                self.proven.verdict = Some(verdict);
-                self.job.order.wait().await
-            }
+            Ok(verdict) => Ok(verdict),
             Err(verdict) => Err(self.unhealthy(container, verdict).await),
         }
+    }
+
+    /// The last word when the time is over.
+    async fn last_verdict(&self, container: &str, port: Option<u16>, path: &str) -> Result<Verdict, String> {
+        let last = match port {
+            Some(port) => Probe { port, path: path.to_owned() }.ask().await,
+            None => Verdict::Unhealthy("it did not keep running".into()),
+        };
+        let Verdict::Unhealthy(reason) = last else { return Ok(last) };
+        // An exit says more than a closed port.
+        self.check_still_running(container).await?;
+        Err(format!("not within {} s: {reason}", self.cx.settings.ready_timeout.as_secs_f64()))
     }
 
     async fn probe_until_usable(&self, container: &str, port: Option<u16>, path: &str) -> Result<Verdict, String> {

@@ -60,7 +60,7 @@ pub enum Error {
     Interrupted,
     /// A set that neither this program nor a registry knows.
     #[error("there is no plugin set `{name}`; known are {}", known.join(", "))]
-    NoSuchSet { name: String, known: Vec<String> },
+    NoSuchSet { name: String, known: Vec<String>, unread: Vec<String> },
 }
 
 fn preflight_text(problems: &[Problem]) -> String {
@@ -166,6 +166,9 @@ impl Error {
         match self {
             Self::Unhealthy { log, .. } => log.clone(),
             Self::Registry(error) => error.causes(),
+            Self::NoSuchSet { unread, .. } => {
+                unread.iter().map(|failure| format!("could not be read: {failure}")).collect()
+            }
             Self::RollbackIncomplete { cause, left } => {
                 let mut lines = cause.details();
                 lines.extend(left.iter().map(|thing| format!("left: {thing}")));

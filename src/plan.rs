@@ -140,6 +140,8 @@ pub struct Situation<'a> {
     pub generated: Vec<String>,
     /// Where the package will be active; `None` when it is active already.
     pub activate: Option<Activation>,
+    /// Whether the project's network was there before the command.
+    pub had_network: bool,
     /// Other projects of this home in which the plugin is installed.
     pub other_projects: Vec<String>,
 }
@@ -318,8 +320,10 @@ fn prepare(wanted: &Wanted<'_>, situation: &Situation<'_>, draft: &mut Draft) {
     if situation.observed.network(&network).is_none() {
         draft.step(Action::CreateNetwork { name: network.clone() }, "the project's plugins talk to one another on it");
     }
-    // Also when it is there: the one who made it cannot remove it while this plugin's container is on it.
-    draft.undo.push(Undo::RemoveNetwork { name: network });
+    if !situation.had_network {
+        // Also where another plugin of the command has made it: that one cannot remove it while this one is on it.
+        draft.undo.push(Undo::RemoveNetwork { name: network });
+    }
     for mount in wanted.container().mounts {
         if let Mount::Volume { name, path } = mount {
             draft.step(Action::CreateVolume { name: name.clone() }, &format!("data of `{path}` is kept in it"));

@@ -1,11 +1,11 @@
-//! What a plugin has to do with the others of its command: all are prepared side by side, and each is started when those
-//! that it needs are there.
+//! What a plugin has to do with the others of its command: all are prepared side by side, and each is started when what
+//! it needs is there.
 
 use tokio::sync::watch;
 
 use crate::error::Error;
 use crate::name::PluginName;
-use crate::needs::Condition;
+use crate::needs::{Condition, ServiceNeed};
 
 /// How far a plugin of this command has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,16 +25,17 @@ impl Progress {
 
 /// Another plugin of the same command that one needs.
 #[derive(Debug, Clone)]
-pub struct Other {
+pub struct Needed {
     pub name: PluginName,
-    /// What must be so before the one is started.
-    pub condition: Condition,
     pub progress: watch::Receiver<Progress>,
 }
 
-impl Other {
-    fn may_be_followed(&self, progress: Progress) -> bool {
-        progress.is_end() || (progress == Progress::Starting && self.condition == Condition::Started)
+impl Needed {
+    /// Whether what needs it may be started, by what that one's manifest says of its services.
+    fn may_be_followed(&self, progress: Progress, services: &[ServiceNeed]) -> bool {
+        let need = services.iter().find(|need| need.name == self.name.as_str());
+        let condition = need.map_or(Condition::default(), |need| need.condition);
+        progress.is_end() || (progress == Progress::Starting && condition == Condition::Started)
     }
 }
 
@@ -42,61 +43,62 @@ impl Other {
 #[derive(Debug)]
 pub struct Order {
     plugin: PluginName,
-    needed: Vec<Other>,
+    needed: Vec<Needed>,
     /// Where its own progress is told.
     own: watch::Sender<Progress>,
 }
 
 impl Order {
     /// The order of `plugin`, which needs others and tells its own progress.
-    pub fn of(plugin: &PluginName, needed: Vec<Other>, own: watch::Sender<Progress>) -> Self {
+    pub fn of(plugin: &PluginName, needed: Vec<Needed>, own: watch::Sender<Progress>) -> Self {
         Self { plugin: plugin.clone(), needed, own }
     }
 
-    /// Tells those that need it that it is being started.
-    pub fn tell_starting(&self) {
-        self.own.send_replace(Progress::Starting);
+    /// Tells those that need it how far it is.
+    pub fn tell(&self, progress: Progress) {
+        self.own.send_replace(progress);
+    }
+
+    /// Whether all that it needs is installed.
+    pub fn is_complete(&self) -> bool {
+        self.needed.iter().all(|needed| *needed.progress.borrow() == Progress::Installed)
     }
 
     /// Those for which it cannot be started yet.
-    pub fn awaited(&self) -> Vec<&str> {
-        let is_open = |other: &&Other| !other.may_be_followed(*other.progress.borrow());
-        self.needed.iter().filter(is_open).map(|other| other.name.as_str()).collect()
+    pub fn awaited(&self, services: &[ServiceNeed]) -> Vec<&str> {
+        let is_open = |needed: &&Needed| !needed.may_be_followed(*needed.progress.borrow(), services);
+        self.needed.iter().filter(is_open).map(|needed| needed.name.as_str()).collect()
     }
 
     /// Fails when one that it needs is known to have failed: nothing more need be done then.
     pub fn check(&self) -> Result<(), Error> {
-        let is_missing = |other: &&Other| *other.progress.borrow() == Progress::Failed;
-        let missing: Vec<String> = self
-            .needed
-            .iter()
-            .filter(is_missing)
-            .map(|other| format!("`{}`, which was not installed", other.name))
-            .collect();
+        let has_failed = |needed: &&Needed| *needed.progress.borrow() == Progress::Failed;
+        let failed = self.needed.iter().filter(has_failed);
+        let missing: Vec<String> = failed.map(|needed| format!("`{}`, which was not installed", needed.name)).collect();
         if missing.is_empty() { Ok(()) } else { Err(Error::DependencyFailed { name: self.plugin.clone(), missing }) }
     }
 
     /// Waits until it may be started; fails with the names of those that were not installed.
-    pub async fn wait_to_start(&self) -> Result<(), Error> {
-        for other in &self.needed {
+    pub async fn wait_to_start(&self, services: &[ServiceNeed]) -> Result<(), Error> {
+        for needed in &self.needed {
             // One whose sender is gone was told its end before.
-            let _ = other.progress.clone().wait_for(|progress| other.may_be_followed(*progress)).await;
+            let _ = needed.progress.clone().wait_for(|progress| needed.may_be_followed(*progress, services)).await;
         }
         self.check()
     }
 
     /// Waits until all that it needs is installed; fails with the names of those that were not.
-    pub async fn wait(&self) -> Result<(), Error> {
-        for other in &self.needed {
-            let _ = other.progress.clone().wait_for(|progress| progress.is_end()).await;
+    pub async fn wait_until_installed(&self) -> Result<(), Error> {
+        for needed in &self.needed {
+            let _ = needed.progress.clone().wait_for(|progress| progress.is_end()).await;
         }
         self.check()
     }
 
     /// Waits until one that it needs has failed, for ever if none does.
     pub async fn failure(&self) -> Error {
-        let fails = self.needed.iter().map(|other| {
-            let mut progress = other.progress.clone();
+        let failures = self.needed.iter().map(|needed| {
+            let mut progress = needed.progress.clone();
             Box::pin(async move {
                 if progress.wait_for(|progress| *progress == Progress::Failed).await.is_err() {
                     std::future::pending::<()>().await;
@@ -106,7 +108,7 @@ impl Order {
         if self.needed.is_empty() {
             return std::future::pending().await;
         }
-        futures_util::future::select_all(fails).await;
+        futures_util::future::select_all(failures).await;
         match self.check() {
             Err(error) => error,
             Ok(()) => std::future::pending().await,
@@ -118,41 +120,54 @@ impl Order {
 mod tests {
     use super::*;
 
-    fn order(condition: Condition) -> (watch::Sender<Progress>, Order) {
-        let other = watch::Sender::new(Progress::Preparing);
-        let (name, progress) = ("redis".parse().unwrap(), other.subscribe());
+    fn order() -> (watch::Sender<Progress>, Order) {
+        let redis = watch::Sender::new(Progress::Preparing);
+        let needed = vec![Needed { name: "redis".parse().unwrap(), progress: redis.subscribe() }];
         let own = watch::Sender::new(Progress::Preparing);
-        (other, Order::of(&"jobs".parse().unwrap(), vec![Other { name, condition, progress }], own))
+        (redis, Order::of(&"jobs".parse().unwrap(), needed, own))
+    }
+
+    fn need(condition: Condition) -> [ServiceNeed; 1] {
+        [ServiceNeed { condition, ..ServiceNeed::named("redis".to_owned()) }]
+    }
+
+    async fn is_waiting(work: impl Future) -> bool {
+        tokio::time::timeout(std::time::Duration::from_millis(20), work).await.is_err()
     }
 
     #[tokio::test]
     async fn what_needs_a_started_one_follows_at_once_and_ends_after_it() {
-        let (redis, jobs) = order(Condition::Started);
-        assert_eq!(jobs.awaited(), ["redis"]);
+        let (redis, jobs) = order();
+        let services = need(Condition::Started);
+        assert_eq!(jobs.awaited(&services), ["redis"]);
         redis.send_replace(Progress::Starting);
-        assert!(jobs.awaited().is_empty());
-        jobs.wait_to_start().await.unwrap();
-        assert!(tokio::time::timeout(std::time::Duration::from_millis(20), jobs.wait()).await.is_err());
+        assert!(jobs.awaited(&services).is_empty() && !jobs.is_complete());
+        jobs.wait_to_start(&services).await.unwrap();
+        assert!(is_waiting(jobs.wait_until_installed()).await);
         redis.send_replace(Progress::Installed);
-        jobs.wait().await.unwrap();
+        jobs.wait_until_installed().await.unwrap();
+        assert!(jobs.is_complete());
     }
 
     #[tokio::test]
     async fn what_needs_a_healthy_one_waits_until_it_is_installed() {
-        let (redis, jobs) = order(Condition::Healthy);
+        let (redis, jobs) = order();
         redis.send_replace(Progress::Starting);
-        assert_eq!(jobs.awaited(), ["redis"]);
-        assert!(tokio::time::timeout(std::time::Duration::from_millis(20), jobs.wait_to_start()).await.is_err());
+        for services in [&need(Condition::Healthy)[..], &[]] {
+            assert_eq!(jobs.awaited(services), ["redis"]);
+            assert!(is_waiting(jobs.wait_to_start(services)).await);
+        }
         redis.send_replace(Progress::Installed);
-        jobs.wait_to_start().await.unwrap();
+        jobs.wait_to_start(&[]).await.unwrap();
     }
 
     #[tokio::test]
     async fn the_failure_of_what_is_needed_is_told_by_name() {
-        let (redis, jobs) = order(Condition::Started);
+        let (redis, jobs) = order();
         jobs.check().unwrap();
-        let (failure, _) = tokio::join!(jobs.failure(), async { redis.send_replace(Progress::Failed) });
-        for error in [failure, jobs.check().unwrap_err(), jobs.wait_to_start().await.unwrap_err()] {
+        assert!(is_waiting(jobs.failure()).await);
+        let (failure, ()) = tokio::join!(jobs.failure(), async { redis.send(Progress::Failed).unwrap() });
+        for error in [failure, jobs.check().unwrap_err(), jobs.wait_until_installed().await.unwrap_err()] {
             assert_eq!(error.to_string(), "`jobs` needs `redis`, which was not installed");
         }
     }

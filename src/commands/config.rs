@@ -19,6 +19,7 @@ use crate::values::Values;
 #[derive(Debug)]
 struct Shown {
     key: String,
+    is_secret: bool,
     /// `None` for a secret that was not revealed.
     value: Option<String>,
     origin: String,
@@ -95,7 +96,7 @@ fn get(
             let (value, origin) = found.or_else(default)?;
             // What no manifest declares may be anything, a secret too.
             let is_secret = declared.is_none_or(|variable| variable.secret);
-            Some(Shown { key: key.clone(), value: (reveal || !is_secret).then_some(value), origin })
+            Some(Shown { key: key.clone(), value: (reveal || !is_secret).then_some(value), is_secret, origin })
         })
         .collect();
     match key {
@@ -130,7 +131,7 @@ impl Report for ConfigReport {
 
     fn json(&self) -> Map<String, Value> {
         let values = self.values.iter().map(|shown| {
-            json!({ "key": shown.key, "value": shown.value, "secret": shown.value.is_none(), "origin": shown.origin })
+            json!({ "key": shown.key, "value": shown.value, "secret": shown.is_secret, "origin": shown.origin })
         });
         let mut fields = Map::new();
         fields.insert("plugin".into(), self.plugin.as_str().into());

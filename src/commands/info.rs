@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::list::release_json;
+use super::list::{of_plugins_alone, release_json};
 use crate::cli::InfoArguments;
 use crate::context::Context;
 use crate::error::Error;
@@ -56,7 +56,7 @@ pub async fn run(cx: &Context, arguments: &InfoArguments) -> Result<InfoReport, 
     let (offered, origin, passed_over) = match selection {
         Some(found) => {
             let reasons = found.passed_over.iter().map(ToString::to_string).collect();
-            (Some(found.release), Some(found.origin.to_string()), reasons)
+            (Some(of_plugins_alone(found.release, &catalog)), Some(found.origin.to_string()), reasons)
         }
         None => (None, None, Vec::new()),
     };

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::http::Http;
 use crate::project::Strictness;
 use crate::registries;
-use crate::registry::{LicenceNeed, Release};
+use crate::registry::{Catalog, LicenceNeed, Release};
 use crate::state::Receipt;
 use crate::ui::{Event, Report, Style, table};
 
@@ -66,6 +66,7 @@ async fn available(cx: &Context, arguments: &ListArguments) -> Result<ListReport
     let receipts: Vec<Receipt> = cx.state.receipts(&project.name)?.into_iter().flatten().collect();
     let rows = releases
         .into_iter()
+        .map(|release| of_plugins_alone(release, &catalog))
         .filter(|release| {
             arguments.category.as_ref().is_none_or(|category| release.category.eq_ignore_ascii_case(category))
         })
@@ -126,6 +127,12 @@ fn obstacle(release: &Release) -> String {
         (_, Some(reason)) => reason.clone(),
         _ => String::new(),
     }
+}
+
+/// A release with those of its dependencies that are plugins: registries also name packages of other ecosystems there.
+pub(crate) fn of_plugins_alone(mut release: Release, catalog: &Catalog<'_>) -> Release {
+    release.dependencies = catalog.plugin_dependencies(&release).iter().map(ToString::to_string).collect();
+    release
 }
 
 /// A release as data, for `list` and `info`.

@@ -205,19 +205,17 @@ impl Docker {
         joined.map_err(self.failed(format!("join `{container}` to the network `{network}`")))
     }
 
-    /// Makes a container and returns its id. [`EngineError::Vanished`] when the engine has no such image.
+    /// Makes a container and returns its id.
     pub async fn create_container(&self, spec: &ContainerSpec) -> Result<String, EngineError> {
         let options = CreateContainerOptionsBuilder::new().name(&spec.name).build();
         let made = self.client.create_container(Some(options), spec.body()).await;
-        let made = made.map_err(self.failed(format!("make the container `{}`", spec.name)));
-        made.map(|answer| answer.id).map_err(EngineError::if_vanished)
+        made.map(|answer| answer.id).map_err(self.failed(format!("make the container `{}`", spec.name)))
     }
 
-    /// Starts a container; one that runs already is fine. [`EngineError::Vanished`] when it or its network is gone.
+    /// Starts a container; one that runs already is fine.
     pub async fn start_container(&self, container: &str) -> Result<(), EngineError> {
         let started = self.client.start_container(container, None::<StartContainerOptions>).await;
-        let started = accept(started.map_err(self.failed(format!("start the container `{container}`"))), &[304]);
-        started.map(drop).map_err(EngineError::if_vanished)
+        accept(started.map_err(self.failed(format!("start the container `{container}`"))), &[304]).map(drop)
     }
 
     /// Stops a container after its own grace time; one that is gone or stopped already is fine.

@@ -69,8 +69,9 @@ impl EngineError {
         matches!(self, Self::Failed { status: Some(404), .. } | Self::Vanished { .. })
     }
 
-    /// What a container needs and does not find is told as [`EngineError::Vanished`]: it had been looked for before.
-    fn if_vanished(self) -> Self {
+    /// What is not there although it was found a moment ago: told as [`EngineError::Vanished`], so that it is begun anew.
+    #[must_use]
+    pub fn if_vanished(self) -> Self {
         match self {
             Self::Failed { action, message, status: Some(404) } => Self::Vanished { action, message },
             other => other,

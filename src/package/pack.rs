@@ -128,10 +128,7 @@ fn describe(entry: &Packed) -> Value {
 }
 
 fn service_need(need: &ServiceNeed) -> Value {
-    json!({
-        "name": need.name, "optional": need.optional, "condition": need.condition.word(),
-        "variable": need.variable, "aliases": need.aliases
-    })
+    json!({ "name": need.name, "optional": need.optional, "variable": need.variable, "aliases": need.aliases })
 }
 
 /// The lower bound of a range such as `>=0.9.8, <2`, written with three numbers.

@@ -100,6 +100,7 @@ fn build() -> ImageNeed {
 fn a_first_installation_makes_what_is_missing_and_commits_last() {
     let (manifest, (_folder, project)) = (manifest(), project());
     let situation = Situation {
+        had_network: false,
         observed: &Observed::default(),
         receipt: None,
         image: build(),
@@ -133,6 +134,7 @@ fn a_replacement_keeps_the_earlier_container_until_the_commit() {
     let observed = Observed { containers: vec![container("demo_plugin_chat", "running")], networks: vec![network] };
     let earlier = receipt();
     let situation = Situation {
+        had_network: true,
         observed: &observed,
         receipt: Some(&earlier),
         image: build(),

@@ -166,15 +166,18 @@ impl<'a> Catalog<'a> {
         Ok(Merged { releases: chosen.into_values().map(|(_, release)| release).collect(), origins, warnings })
     }
 
-    /// The plugins of a set that a registry names, the first of the list that does; `None` where none does. Fails when no
-    /// registry knows it and one could not be read.
-    pub async fn set(&self, name: &str) -> Result<Option<Vec<PluginName>>, RegistryError> {
+    /// The plugins of a set that a registry names, the first of the list that does; `None` where none does that can be
+    /// read.
+    pub async fn set(&self, name: &str) -> Option<Vec<PluginName>> {
         let shelves: Vec<&Shelf> = self.shelves.iter().collect();
         self.load_all(&shelves).await;
-        let named = self.read().find_map(|loaded| loaded.contents.sets.get(name).cloned());
-        let failures = shelves.iter().filter_map(|shelf| shelf.loaded.get()?.as_ref().err()).map(ToString::to_string);
-        let failures: Vec<String> = failures.collect();
-        if named.is_none() && !failures.is_empty() { Err(self.unreachable(failures)) } else { Ok(named) }
+        self.read().find_map(|loaded| loaded.contents.sets.get(name).cloned())
+    }
+
+    /// Why registries could not be read that were asked so far, a line each.
+    pub fn failures(&self) -> Vec<String> {
+        let failures = self.shelves.iter().filter_map(|shelf| shelf.loaded.get()?.as_ref().err());
+        failures.map(ToString::to_string).collect()
     }
 
     /// The names of all sets that the registries name; those that cannot be read count for nothing.

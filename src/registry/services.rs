@@ -14,7 +14,8 @@ pub(super) fn services(list: &Loose<'_>) -> Vec<ServiceNeed> {
         Loose::Object(_) => Some(ServiceNeed {
             name: word(value.get("name"))?,
             optional: matches!(value.get("optional"), Loose::Bool(true)),
-            condition: word(value.get("condition")).and_then(|word| Condition::parse(&word)).unwrap_or_default(),
+            // The manifest's to say, which is read before anything is started.
+            condition: Condition::default(),
             variable: word(value.get("variable")),
             aliases: match value.get("aliases") {
                 Loose::List(names) => names.iter().filter_map(word).collect(),

@@ -17,6 +17,7 @@ use crate::fs::{self, FileError};
 /// A held lock; the kernel frees it when this process ends, however it ends.
 #[derive(Debug)]
 pub struct Lock {
+    // Freed in this order: the next in the queue finds the file free.
     _file: File,
     _place: Option<OwnedMutexGuard<()>>,
 }
@@ -38,8 +39,8 @@ impl State {
     pub async fn lock(&self, what: &str, timeout: Duration) -> Result<Lock, StateError> {
         let started = tokio::time::Instant::now();
         let Ok(place) = tokio::time::timeout(timeout, self.queues.wait(what)).await else {
-            let holder = format!("process {} ({})", std::process::id(), command_line());
-            return Err(StateError::Busy { what: what.to_owned(), holder });
+            // The task before may itself wait for another process, which the file names.
+            return self.try_lock(what)?.map_err(|holder| StateError::Busy { what: what.to_owned(), holder });
         };
         let mut pause = Duration::from_millis(5);
         loop {

@@ -15,7 +15,8 @@ pub enum Undo {
     RemoveNewContainers,
     /// Give the earlier container its name back and start it if it ran.
     RestoreContainer { name: String, parked: String, was_running: bool },
-    /// Remove the network if nothing is on it, and the transaction made it or nothing of the project is installed.
+    /// Remove the network, which was not there before the command, if nothing is on it and nothing of the project is
+    /// installed, or the transaction made it.
     RemoveNetwork { name: String },
     /// Remove the volume if the transaction made it.
     RemoveVolume { name: String },

@@ -71,7 +71,9 @@ async fn check_port(
     if let Ok(mut claimed) = shared.claimed.lock() {
         let owner = claimed.entry(port).or_insert_with(|| plugin.clone());
         if *owner != plugin {
-            let hint = variable.map(|variable| format!("move one of them: {variable}={} …", port.saturating_add(10)));
+            let moved = |variable| format!("{variable}={}", port.saturating_add(10));
+            let hint = variable
+                .map(|variable| format!("move one of them: nself plugin install {plugin} --env {}", moved(variable)));
             let message = format!("port {port} is wanted by both `{owner}` and `{plugin}`");
             return Ok(Some(Problem { code: "port.twice", message, hint }));
         }

@@ -1,5 +1,5 @@
-//! `install`: finds what is meant, then runs the pipeline for all plugins at the same time; each is started after those
-//! that it needs. One bad plugin does not stop the others.
+//! `install`: finds what is meant, then runs the pipeline for all plugins at the same time; each is started when what it
+//! needs is there. One bad plugin does not stop the others.
 
 mod checks;
 mod next;
@@ -14,7 +14,7 @@ mod stage;
 mod target;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use crate::cli::{InstallArguments, VerifyChoice};
 use crate::context::Context;
@@ -139,6 +139,7 @@ async fn with_targets<T>(
         allow_privileged: arguments.allow_privileged,
         force: arguments.force,
         dry_run: arguments.dry_run,
+        had_network: OnceLock::new(),
         claimed: Mutex::new(HashMap::new()),
     };
     work(&shared, found).await

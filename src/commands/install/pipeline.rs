@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::MetadataExt;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
-use crate::apply::{self, Job, Order};
+use crate::apply::{self, Job, Order, Progress};
 use crate::context::Context;
 use crate::docker::{Docker, EngineError, Observed, label};
 use crate::environment::{Assembled, Variables, assemble};
@@ -16,7 +16,7 @@ use crate::name::PluginName;
 use crate::package::manifest::Manifest;
 use crate::package::recipe::Recipe;
 use crate::package::{Package, VerifyPolicy};
-use crate::plan::{self, Activation, ImageNeed, Situation, Wanted};
+use crate::plan::{self, Activation, ImageNeed, Plan, Situation, Wanted};
 use crate::preflight;
 use crate::project::Project;
 use crate::state::Receipt;
@@ -45,6 +45,8 @@ pub(super) struct Shared<'a> {
     pub(super) dry_run: bool,
     /// The addresses of services that plugins need, by the service's name.
     pub(super) services: BTreeMap<String, String>,
+    /// Whether the project's network was there before this command made it.
+    pub(super) had_network: OnceLock<bool>,
     /// Ports that a plugin of this command has claimed.
     pub(super) claimed: Mutex<HashMap<u16, PluginName>>,
 }
@@ -56,11 +58,11 @@ pub(super) struct Before {
     pub(super) values: Values,
 }
 
-/// How often an installation may begin anew because an image or a network went between the look at it and its use.
+/// How often an installation is begun at most, where an image or a network goes between the look at it and its use.
 const BEGINNINGS: usize = 3;
 
 /// Installs one plugin, or finds it as wanted, or leaves everything as it was. A new plugin is prepared beside those
-/// that it needs and started after them.
+/// that it needs, and started when the order allows it.
 pub(super) async fn install(shared: &Shared<'_>, target: &Target, order: &Order) -> Result<Outcome, Error> {
     let cx = shared.cx;
     let _lock = cx.lock(&target.name).await?;
@@ -81,12 +83,16 @@ pub(super) async fn install(shared: &Shared<'_>, target: &Target, order: &Order)
 async fn attempt(shared: &Shared<'_>, target: &Target, order: &Order) -> Result<Outcome, Error> {
     let cx = shared.cx;
     let docker = cx.docker().await?;
+    order.tell(Progress::Preparing);
+    order.check()?;
     // Whether an installed plugin is as it should be shows only when what it needs is there.
     let is_new = matches!(cx.state.receipt(&shared.project.name, &target.name), Ok(None));
     if !is_new || shared.dry_run {
-        order.wait().await?;
+        order.wait_until_installed().await?;
     }
     let before = look(shared, docker, target).await?;
+    // The first look of all comes before anything is made.
+    shared.had_network.get_or_init(|| before.observed.network(&shared.project.network()).is_some());
     if let Some(current) = find_current(shared, target, &before).await? {
         return Ok(current);
     }
@@ -143,6 +149,7 @@ async fn stage_and_apply(
         image,
         generated: assembled.generated.iter().map(|(key, _)| key.clone()).collect(),
         activate: activation.clone(),
+        had_network: shared.had_network.get().copied().unwrap_or(false),
         other_projects: other_projects(cx, &shared.project.name, &target.name)?,
     };
     let (mut plan, undo) = plan::install(&wanted, &situation);
@@ -150,14 +157,13 @@ async fn stage_and_apply(
     if shared.dry_run {
         return Ok(Outcome::Planned(Box::new(plan)));
     }
-    for note in &plan.notes {
-        cx.reporter.event(Event::Detail { plugin: target.name.as_str(), text: note });
-    }
+    tell_notes(cx, &plan);
     let job = Job {
         plan: &plan,
         undo,
         transaction,
         order,
+        services: &package.manifest().requires.services,
         recipe: &recipe,
         activation: activation.as_ref(),
         generated: &assembled.generated,
@@ -185,6 +191,12 @@ async fn stage_and_apply(
         passed_over: target.passed_over.clone(),
         unset: unset(package.manifest(), &assembled),
     })
+}
+
+fn tell_notes(cx: &Context, plan: &Plan) {
+    for note in &plan.notes {
+        cx.reporter.event(Event::Detail { plugin: plan.plugin.as_str(), text: note });
+    }
 }
 
 /// Optional variables without a value: what they switch on is off.
@@ -227,7 +239,8 @@ async fn find_current(shared: &Shared<'_>, target: &Target, before: &Before) -> 
     let hash = wanted.config_hash();
     let container =
         before.observed.of_plugin(&shared.project.name, target.name.as_str()).find(|found| found.name == name);
-    let is_as_wanted = container.is_some_and(|found| found.is_running() && found.config_hash == hash);
+    let is_as_wanted =
+        container.is_some_and(|found| found.is_running() && !found.fails_its_check && found.config_hash == hash);
     if !is_as_wanted {
         return Ok(None);
     }

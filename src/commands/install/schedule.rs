@@ -1,16 +1,15 @@
 //! Who goes when: all plugins of a command are prepared side by side, and each is started when what it needs is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::watch;
 
 use super::pipeline::{self, Shared};
 use super::report::Outcome;
 use super::target::{Found, Target, cycle};
-use crate::apply::{Order, Other, Progress};
+use crate::apply::{Needed, Order, Progress};
 use crate::error::Error;
 use crate::name::PluginName;
-use crate::needs::Condition;
 use crate::ui::Event;
 
 /// How far each plugin has come, by its name.
@@ -19,10 +18,12 @@ type Progresses = BTreeMap<String, watch::Sender<Progress>>;
 /// Installs all. The order of the results is that of the command line, with what was needed after it.
 pub(super) async fn install_all(shared: &Shared<'_>, found: Vec<Found>) -> Vec<(String, Outcome)> {
     let cycle = cycle(&found);
+    let names: BTreeSet<PluginName> =
+        found.iter().filter_map(|(_, target)| target.as_ref().ok()).map(|target| target.name.clone()).collect();
     let progresses: Progresses =
-        found.iter().map(|found| (plugin_of(found), watch::Sender::new(Progress::Preparing))).collect();
+        found.iter().map(|entry| (plugin_of(entry, &names), watch::Sender::new(Progress::Preparing))).collect();
     let work = found.into_iter().map(|found| {
-        let plugin = plugin_of(&found);
+        let plugin = plugin_of(&found, &names);
         let (cycle, progresses) = (&cycle, &progresses);
         async move {
             let (word, target) = found;
@@ -47,23 +48,21 @@ pub(super) async fn install_all(shared: &Shared<'_>, found: Vec<Found>) -> Vec<(
 
 /// What a target waits for. What is not part of this command is there, or is found missing by the plugin's health.
 fn order(target: &Target, progresses: &Progresses) -> Order {
-    let condition = |name: &PluginName| {
-        let need = target.services.iter().find(|need| need.name == name.as_str());
-        need.map_or(Condition::default(), |need| need.condition)
-    };
-    let other = |name: &PluginName| {
-        let progress = progresses.get(name.as_str())?.subscribe();
-        Some(Other { name: name.clone(), condition: condition(name), progress })
-    };
-    let needed = target.dependencies.iter().filter_map(other).collect();
+    let needed =
+        |name: &PluginName| Some(Needed { name: name.clone(), progress: progresses.get(name.as_str())?.subscribe() });
     let own = progresses.get(target.name.as_str()).cloned();
-    Order::of(&target.name, needed, own.unwrap_or_else(|| watch::Sender::new(Progress::Preparing)))
+    let own = own.unwrap_or_else(|| watch::Sender::new(Progress::Preparing));
+    Order::of(&target.name, target.dependencies.iter().filter_map(needed).collect(), own)
 }
 
-/// The plugin's name, also of a word such as `bundled/redis@1.0.0` for which nothing was found.
-fn plugin_of((word, target): &Found) -> String {
-    let name = || word.rsplit('/').next().and_then(|name| name.split('@').next()).unwrap_or_default();
-    target.as_ref().map_or_else(|_| name().to_owned(), |target| target.name.as_str().to_owned())
+/// The plugin that an entry is about, for those that need it. A word for which nothing was found, such as
+/// `bundled/redis@9`, stands for the plugin that it names, unless that is found by another word.
+fn plugin_of((word, target): &Found, found: &BTreeSet<PluginName>) -> String {
+    if let Ok(target) = target {
+        return target.name.as_str().to_owned();
+    }
+    let name = word.rsplit('/').next().and_then(|name| name.split('@').next()).unwrap_or_default();
+    if found.iter().any(|found| found.as_str() == name) { word.clone() } else { name.to_owned() }
 }
 
 fn tell(shared: &Shared<'_>, name: &str, outcome: &Outcome) {

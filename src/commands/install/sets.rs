@@ -9,10 +9,10 @@ pub(super) async fn plugins(catalog: &Catalog<'_>, set: &str) -> Result<Vec<Plug
     if let Some(plugins) = built_in(set) {
         return Ok(plugins);
     }
-    if let Some(plugins) = catalog.set(set).await? {
+    if let Some(plugins) = catalog.set(set).await {
         return Ok(plugins);
     }
     let mut known: Vec<String> = BUILT_IN.iter().map(|(name, ..)| (*name).to_owned()).collect();
     known.extend(catalog.set_names().await);
-    Err(Error::NoSuchSet { name: crate::name::shown(set), known })
+    Err(Error::NoSuchSet { name: crate::name::shown(set), known, unread: catalog.failures() })
 }

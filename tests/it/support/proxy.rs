@@ -147,7 +147,15 @@ fn pass(mut client: UnixStream, shared: &Shared) -> std::io::Result<()> {
         return Ok(());
     }
     let Some((head, rest)) = read_head(&mut client)? else { return Ok(()) };
-    let program = || shared.program.load(Ordering::SeqCst);
+    // A busy machine may run the program before the test has noted who it is.
+    let program = || {
+        loop {
+            match shared.program.load(Ordering::SeqCst) {
+                0 => std::thread::sleep(Duration::from_millis(1)),
+                program => return program,
+            }
+        }
+    };
     match decide(shared, &head) {
         None => forward(client, &head, &rest, Reply::Passed),
         Some(Fault::Answer500) => {
@@ -166,12 +174,13 @@ fn pass(mut client: UnixStream, shared: &Shared) -> std::io::Result<()> {
         }
         Some(Fault::KillBefore) => {
             send(program(), Signal::KILL);
+            // Until the process is gone it must not see its connection end.
+            std::thread::sleep(Duration::from_millis(50));
             Ok(())
         }
         Some(Fault::KillAfter) => {
             let outcome = forward(client.try_clone()?, &head, &rest, Reply::Swallowed);
             send(program(), Signal::KILL);
-            // Until the process is gone it must not see its connection end.
             std::thread::sleep(Duration::from_millis(50));
             outcome
         }

@@ -20,22 +20,41 @@ pub struct Completed {
     pub filled: Vec<String>,
 }
 
+/// Where the user has set a variable of a plugin besides the file, by any of its names; `None` where nowhere.
+pub type Elsewhere<'a> = &'a dyn Fn(&Manifest, &[&str]) -> Option<String>;
+
 /// Adds to a file (or an example of one, or nothing) every variable of the manifests that it lacks, with its default and a
 /// comment, required ones first. `answers` go in place of defaults, and into lines that are there with nothing after the
-/// `=`; any other line stays byte for byte as it is.
-pub fn complete(existing: Option<&str>, manifests: &[&Manifest], answers: &BTreeMap<String, String>) -> Completed {
+/// `=`; any other line stays byte for byte as it is. The file goes before other places, so a default must not stand in it
+/// for a variable that is set `elsewhere`: a comment says where.
+pub fn complete(
+    existing: Option<&str>,
+    manifests: &[&Manifest],
+    answers: &BTreeMap<String, String>,
+    elsewhere: Elsewhere<'_>,
+) -> Completed {
     let known: BTreeSet<String> =
         existing.and_then(|text| parse_env(text).ok()).unwrap_or_default().into_keys().collect();
     let (mut text, filled) = fill(existing.unwrap_or_default(), answers);
     let mut added: Vec<String> = Vec::new();
     for manifest in manifests {
         let mut section = String::new();
-        for (name, value, comment) in lines(manifest, answers) {
+        for Line { name, value, comment } in lines(manifest, answers, elsewhere) {
             if known.contains(&name) || added.contains(&name) {
                 continue;
             }
-            let _ = writeln!(section, "{comment}{name}={value}");
-            added.push(name);
+            match value {
+                Entry::Value(value) => {
+                    let _ = writeln!(section, "{comment}{name}={value}");
+                    added.push(name);
+                }
+                Entry::SetIn(place) => {
+                    let note = format!("# {name} is set in {place}\n");
+                    if !text.contains(&note) {
+                        let _ = write!(section, "{comment}{note}");
+                    }
+                }
+            }
         }
         if section.is_empty() {
             continue;
@@ -51,8 +70,32 @@ pub fn complete(existing: Option<&str>, manifests: &[&Manifest], answers: &BTree
     Completed { text, added, filled }
 }
 
-/// A plugin's lines: name, value, and the comment before it; required variables, ports, then the rest.
-fn lines(manifest: &Manifest, answers: &BTreeMap<String, String>) -> Vec<(String, String, String)> {
+/// What a file says of one variable.
+struct Line {
+    name: String,
+    value: Entry,
+    comment: String,
+}
+
+enum Entry {
+    /// As it stands behind the `=`.
+    Value(String),
+    /// It has a value there.
+    SetIn(String),
+}
+
+/// A plugin's lines: required variables, ports, then the rest.
+fn lines(manifest: &Manifest, answers: &BTreeMap<String, String>, elsewhere: Elsewhere<'_>) -> Vec<Line> {
+    let line = |names: &[&str], default: &str, comment: String| {
+        let name = names.first().copied().unwrap_or_default();
+        let value = match answers.get(name) {
+            Some(answer) => Entry::Value(quoted(answer)),
+            // What is empty counts as unset and hides nothing.
+            None if default.is_empty() => Entry::Value(String::new()),
+            None => elsewhere(manifest, names).map_or_else(|| Entry::Value(quoted(default)), Entry::SetIn),
+        };
+        Line { name: name.to_owned(), value, comment }
+    };
     // A service's address stays empty, whatever its default: one that is given would be used in place of the service.
     let is_address = |variable: &&Variable| {
         manifest.requires.services.iter().any(|need| need.variable.as_ref() == Some(&variable.name))
@@ -68,21 +111,19 @@ fn lines(manifest: &Manifest, answers: &BTreeMap<String, String>) -> Vec<(String
         let words: Vec<&str> = words.into_iter().flatten().collect();
         let notes = if words.is_empty() { String::new() } else { format!(" ({})", words.join(", ")) };
         let comment = comment(&format!("{}{notes}", one_line(&variable.description)));
-        let value = answers.get(&variable.name).or(variable.default.as_ref()).map_or("", String::as_str);
-        (variable.name.clone(), quoted(value), comment)
+        let names: Vec<&str> = std::iter::once(&variable.name).chain(&variable.aliases).map(String::as_str).collect();
+        line(&names, variable.default.as_deref().unwrap_or_default(), comment)
     };
     let ports = manifest.ports.iter().filter_map(|port| {
-        let name = port.variable.clone()?;
+        let name = port.variable.as_deref()?;
         let about = if port.description.is_empty() { port.name.clone() } else { one_line(&port.description) };
-        let value = answers.get(&name).cloned().unwrap_or_else(|| port.port.to_string());
-        Some((name, quoted(&value), comment(&format!("port on this machine: {about}"))))
+        Some(line(&[name], &port.port.to_string(), comment(&format!("port on this machine: {about}"))))
     });
     let needs = manifest.requires.services.iter().filter_map(|need| {
-        let name = need.variable.clone()?;
-        let value = answers.get(&name).map_or("", String::as_str);
-        Some((name, quoted(value), comment(&format!("address of {}; found or installed where it is empty", need.name))))
+        let name = need.variable.as_deref()?;
+        Some(line(&[name], "", comment(&format!("address of {}; found or installed where it is empty", need.name))))
     });
-    let mut lines: Vec<(String, String, String)> = required.into_iter().map(declared).collect();
+    let mut lines: Vec<Line> = required.into_iter().map(declared).collect();
     lines.extend(ports);
     lines.extend(optional.into_iter().map(declared));
     lines.extend(needs);
@@ -144,7 +185,18 @@ mod tests {
     fn completed(existing: Option<&str>, answers: &[(&str, &str)]) -> Completed {
         let manifest = Manifest::read(CHAT.as_bytes()).unwrap();
         let answers = answers.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        complete(existing, &[&manifest], &answers)
+        complete(existing, &[&manifest], &answers, &|_, _| None)
+    }
+
+    #[test]
+    fn a_default_does_not_hide_what_is_set_elsewhere() {
+        let manifest = Manifest::read(CHAT.as_bytes()).unwrap();
+        let elsewhere = |_: &Manifest, names: &[&str]| names.contains(&"CHAT_PORT").then(|| ".env".to_owned());
+        let complete = |existing| complete(existing, &[&manifest], &BTreeMap::new(), &elsewhere);
+        let first = complete(None);
+        assert!(first.text.contains("# port on this machine: HTTP\n# CHAT_PORT is set in .env\n"), "{}", first.text);
+        assert!(!first.added.contains(&"CHAT_PORT".to_owned()) && !first.text.contains("CHAT_PORT="));
+        assert_eq!(complete(Some(&first.text)).text, first.text);
     }
 
     #[test]

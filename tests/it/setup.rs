@@ -42,6 +42,19 @@ fn env_file(sandbox: &Sandbox) -> Option<String> {
 }
 
 #[test]
+fn a_default_does_not_hide_what_is_set_elsewhere() {
+    let (_registry, sandbox) = world();
+    let project = &sandbox.project;
+    sandbox.write_env(&format!("PROJECT_NAME={project}\nREALTIME_KEY=k\nREALTIME_GREETING=moin\n"));
+    sandbox.plugin(&["setup", "realtime", "--yes"]).ok();
+    let text = env_file(&sandbox).unwrap();
+    assert!(text.contains("# REALTIME_GREETING is set in .env\n") && !text.contains("REALTIME_GREETING="), "{text}");
+    let container = sandbox.container("realtime").unwrap();
+    let variables = container["Config"]["Env"].as_array().unwrap();
+    assert!(variables.iter().any(|line| line == "REALTIME_GREETING=moin"), "{variables:?}");
+}
+
+#[test]
 fn without_a_terminal_nothing_is_asked_and_the_flags_are_named() {
     let (_registry, sandbox) = world();
     let before = State::of(&sandbox);

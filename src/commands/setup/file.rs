@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::dotenv::{self, Completed};
+use crate::environment::{ValueOrigin, Variables};
 use crate::error::Error;
 use crate::fs;
 use crate::package::manifest::Manifest;
@@ -30,6 +31,7 @@ pub(super) fn complete(
     project: &Project,
     manifests: &[&Manifest],
     answers: &BTreeMap<String, String>,
+    variables: &Variables<'_>,
 ) -> Result<EnvFile, Error> {
     let path = project.folder.join(NAME);
     let own = read(&path)?;
@@ -45,7 +47,15 @@ pub(super) fn complete(
             }
         }
     }
-    let completed = dotenv::complete(existing.as_deref(), manifests, answers);
+    let elsewhere = |manifest: &Manifest, names: &[&str]| {
+        let mut found = names.iter().filter_map(|name| variables.find(manifest.name.as_str(), name));
+        found.next().map(|(_, origin)| match origin {
+            ValueOrigin::File(name) => name,
+            ValueOrigin::Stored => format!("nself plugin config {}", manifest.name),
+            _ => "the environment".to_owned(),
+        })
+    };
+    let completed = dotenv::complete(existing.as_deref(), manifests, answers, &elsewhere);
     Ok(EnvFile { path, completed, example, is_new })
 }
 

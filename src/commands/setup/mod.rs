@@ -9,9 +9,11 @@ use std::collections::BTreeMap;
 
 use crate::cli::{InstallArguments, SetupArguments};
 use crate::context::Context;
+use crate::environment::Variables;
 use crate::error::Error;
 use crate::project::{Project, Strictness};
 use crate::ui::{Event, table};
+use crate::values::Values;
 
 use super::install::{self, Surveyed};
 
@@ -40,7 +42,9 @@ pub async fn run(cx: &Context, arguments: SetupArguments) -> Result<SetupReport,
     let surveyed = survey(cx, &wanted).await?;
     let answers = if is_guided { ask_missing(cx, &surveyed).await? } else { BTreeMap::new() };
     let manifests: Vec<_> = surveyed.iter().map(|(_, known)| &known.manifest).collect();
-    let file = file::complete(&project, &manifests, &answers)?;
+    let values = Values::read(&cx.settings.config_dir, &project.name)?;
+    let variables = Variables { flags: &[], process: &cx.process_environment, project: &project, values: &values };
+    let file = file::complete(&project, &manifests, &answers, &variables)?;
     if is_guided {
         confirm(cx, &project, &surveyed, &file).await?;
     }

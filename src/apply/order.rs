@@ -99,20 +99,15 @@ impl Order {
     pub async fn failure(&self) -> Error {
         let failures = self.needed.iter().map(|needed| {
             let mut progress = needed.progress.clone();
-            Box::pin(async move {
-                if progress.wait_for(|progress| *progress == Progress::Failed).await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-            })
+            Box::pin(async move { progress.wait_for(|progress| *progress == Progress::Failed).await.map(drop) })
         });
-        if self.needed.is_empty() {
-            return std::future::pending().await;
+        if !self.needed.is_empty()
+            && futures_util::future::select_ok(failures).await.is_ok()
+            && let Err(error) = self.check()
+        {
+            return error;
         }
-        futures_util::future::select_all(failures).await;
-        match self.check() {
-            Err(error) => error,
-            Ok(()) => std::future::pending().await,
-        }
+        std::future::pending().await
     }
 }
 

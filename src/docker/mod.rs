@@ -66,7 +66,7 @@ impl EngineError {
 
     /// Whether the engine said that the thing does not exist.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::Failed { status: Some(404), .. } | Self::Vanished { .. })
+        matches!(self, Self::Failed { status: Some(404), .. })
     }
 
     /// What is not there although it was found a moment ago: told as [`EngineError::Vanished`], so that it is begun anew.

@@ -1,7 +1,7 @@
 //! The services that an entry says its plugin uses (`requires.services`).
 
 use super::loose::Loose;
-use crate::needs::{Condition, ServiceNeed};
+use crate::needs::ServiceNeed;
 
 /// Names, or objects with one. What cannot be read is left out: the manifest, which is read strictly, has the last word.
 pub(super) fn services(list: &Loose<'_>) -> Vec<ServiceNeed> {
@@ -11,16 +11,15 @@ pub(super) fn services(list: &Loose<'_>) -> Vec<ServiceNeed> {
         _ => None,
     };
     let need = |value: &Loose<'_>| match value {
+        // When the plugin may be started is the manifest's to say.
         Loose::Object(_) => Some(ServiceNeed {
-            name: word(value.get("name"))?,
             optional: matches!(value.get("optional"), Loose::Bool(true)),
-            // The manifest's to say, which is read before anything is started.
-            condition: Condition::default(),
             variable: word(value.get("variable")),
             aliases: match value.get("aliases") {
                 Loose::List(names) => names.iter().filter_map(word).collect(),
                 _ => Vec::new(),
             },
+            ..ServiceNeed::named(word(value.get("name"))?)
         }),
         name => word(name).map(ServiceNeed::named),
     };

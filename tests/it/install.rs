@@ -170,12 +170,10 @@ fn needed_and_needing(mode: &str) -> (Registry, Package, Package) {
 fn what_a_plugin_needs_is_there_before_it_is_started() {
     let (registry, needed, needing) = needed_and_needing("slow");
     let sandbox = Sandbox::of(&registry);
-    let outcome = sandbox.plugin(&["install", &needing.name]).ok();
-    let place = |text: String| outcome.stderr.find(&text).unwrap_or_else(|| panic!("no `{text}`\n{outcome}"));
-    let healthy = place(format!("{}: healthy", needed.name));
-    assert!(healthy < place(format!("{}: starting", needing.name)), "{outcome}");
     // Its archive and image do not wait for the other's health.
-    assert!(place(format!("{}: waiting for {}", needing.name, needed.name)) < healthy, "{outcome}");
+    let waiting = format!("{}: waiting for {}", needing.name, needed.name);
+    let (healthy, starting) = (format!("{}: healthy", needed.name), format!("{}: starting", needing.name));
+    sandbox.plugin(&["install", &needing.name]).ok().says_in_order(&[&waiting, &healthy, &starting]);
     sandbox
         .plugin(&["remove", &needed.name])
         .ends_with(1)

@@ -67,9 +67,7 @@ fn a_needed_redis_is_installed_first_and_its_address_is_given() {
 /// A plugin that waits for its redis by itself, and a redis that is no redis: it does as `mode` says.
 fn waiting_by_itself(mode: &str) -> (Registry, Package, Sandbox) {
     let registry = Registry::start();
-    let mut service = Package::new("redis").mode(mode);
-    "redis".clone_into(&mut service.name);
-    registry.add(&service);
+    registry.add(&Package::named("redis").mode(mode));
     let requires = json!({ "services": [
         { "name": "redis", "variable": "PROBE_STORE_URL", "condition": "service_started" }
     ] });
@@ -84,11 +82,8 @@ fn waiting_by_itself(mode: &str) -> (Registry, Package, Sandbox) {
 #[test]
 fn what_waits_by_itself_is_started_beside_its_service_and_installed_after_it() {
     let (_registry, package, sandbox) = waiting_by_itself("slow");
-    let outcome = sandbox.plugin(&["install", &package.name]).ok();
-    let place = |text: &str| outcome.stderr.find(text).unwrap_or_else(|| panic!("no `{text}`\n{outcome}"));
-    let healthy = place("redis: healthy");
-    assert!(place(&format!("{}: starting", package.name)) < healthy, "{outcome}");
-    assert!(healthy < place(&format!("{}: healthy", package.name)), "{outcome}");
+    let (starting, healthy) = (format!("{}: starting", package.name), format!("{}: healthy", package.name));
+    sandbox.plugin(&["install", &package.name]).ok().says_in_order(&[&starting, "redis: healthy", &healthy]);
 }
 
 #[test]

@@ -8,17 +8,10 @@ use crate::support::{Answer, Engine, Package, Registry, Sandbox, assert_valid_ou
 
 const CORE: [&str; 4] = ["realtime", "notifications", "jobs", "file-processing"];
 
-/// A probe under a real plugin's name, on a port of its own.
-fn named(name: &str) -> Package {
-    let mut package = Package::new("probe");
-    name.clone_into(&mut package.name);
-    package
-}
-
 /// A registry with these plugins and nothing else, and a sandbox that asks it.
 fn world(names: &[&str]) -> (Registry, Vec<Package>, Sandbox) {
     let registry = Registry::start();
-    let packages: Vec<Package> = names.iter().map(|name| named(name)).collect();
+    let packages: Vec<Package> = names.iter().map(|name| Package::named(name)).collect();
     for package in &packages {
         registry.add(package);
     }
@@ -77,11 +70,11 @@ fn what_no_registry_delivers_is_named_and_the_rest_is_done() {
 #[test]
 fn in_ci_missing_secrets_are_all_listed_and_leave_their_plugin_out() {
     let registry = Registry::start();
-    let needing = named("idme").edit(|manifest| {
+    let needing = Package::named("idme").edit(|manifest| {
         manifest["env"] = json!({ "required": ["IDME_CLIENT_ID", "IDME_CLIENT_SECRET"] });
     });
     registry.add(&needing);
-    registry.add(&named("realtime"));
+    registry.add(&Package::named("realtime"));
     let sandbox = Sandbox::of(&registry);
     let words = ["install", "--set", "auth", "realtime"];
     sandbox.plugin(&words).ends_with(10).says(&["needs IDME_CLIENT_ID", "needs IDME_CLIENT_SECRET", ".env.plugins"]);
@@ -104,9 +97,9 @@ fn a_registry_can_name_more_sets_and_an_unknown_one_is_not_found() {
 #[test]
 fn a_failing_plugin_does_not_keep_those_back_that_do_not_need_it() {
     let registry = Registry::start();
-    registry.add(&named("realtime").mode("die"));
-    registry.add(&named("notifications"));
-    let needing = named("jobs");
+    registry.add(&Package::named("realtime").mode("die"));
+    registry.add(&Package::named("notifications"));
+    let needing = Package::named("jobs");
     registry.add_with(&needing, |entry| {
         entry.insert("dependencies".into(), json!(["realtime"]));
     });
@@ -163,7 +156,7 @@ fn the_script_of_nself_chat_finds_what_it_calls() {
 #[test]
 fn a_frontend_gets_its_addresses_in_every_format() {
     let registry = Registry::start();
-    let realtime = named("realtime").edit(|manifest| {
+    let realtime = Package::named("realtime").edit(|manifest| {
         manifest["ports"] = json!([{ "name": "http", "port": 0, "hostname": "realtime.localhost" }]);
     });
     let port = realtime.number();

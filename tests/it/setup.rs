@@ -13,16 +13,10 @@ const PATIENCE: u64 = 60_000;
 /// What the terminal sends for Ctrl-C.
 const CTRL_C: &str = "\u{3}";
 
-fn named(name: &str) -> Package {
-    let mut package = Package::new("probe");
-    name.clone_into(&mut package.name);
-    package
-}
-
 /// A registry with realtime, which needs a key, and stripe, which needs nothing.
 fn world() -> (Registry, Sandbox) {
     let registry = Registry::start();
-    let realtime = named("realtime").edit(|manifest| {
+    let realtime = Package::named("realtime").edit(|manifest| {
         manifest["env"] = json!({
             "required": [
                 { "name": "REALTIME_KEY", "description": "The key", "secret": true },
@@ -32,7 +26,7 @@ fn world() -> (Registry, Sandbox) {
         });
     });
     registry.add(&realtime);
-    registry.add(&named("stripe"));
+    registry.add(&Package::named("stripe"));
     let sandbox = Sandbox::of(&registry);
     (registry, sandbox)
 }

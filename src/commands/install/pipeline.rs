@@ -70,8 +70,8 @@ pub(super) async fn install(shared: &Shared<'_>, target: &Target, order: &Order)
     for _ in 1..BEGINNINGS {
         match attempt(shared, target, order).await {
             // Another home shares its images, another plugin's undo the network: this plugin's lock does not keep them.
-            Err(Error::Engine(EngineError::Vanished { action, message })) => {
-                let text = format!("could not {action}: {message}; beginning anew");
+            Err(Error::Engine(error @ EngineError::Vanished { .. })) => {
+                let text = format!("{error}; beginning anew");
                 cx.reporter.event(Event::Started { plugin: target.name.as_str(), what: &text });
             }
             ended => return ended,
@@ -85,12 +85,16 @@ async fn attempt(shared: &Shared<'_>, target: &Target, order: &Order) -> Result<
     let docker = cx.docker().await?;
     order.tell(Progress::Preparing);
     order.check()?;
+    let receipt = receipt_before(shared, target)?;
     // Whether an installed plugin is as it should be shows only when what it needs is there.
-    let is_new = matches!(cx.state.receipt(&shared.project.name, &target.name), Ok(None));
-    if !is_new || shared.dry_run {
+    if receipt.is_some() || shared.dry_run {
         order.wait_until_installed().await?;
     }
-    let before = look(shared, docker, target).await?;
+    let before = Before {
+        receipt,
+        observed: docker.observe(&shared.home).await?,
+        values: Values::read(&cx.settings.config_dir, &shared.project.name)?,
+    };
     // The first look of all comes before anything is made.
     shared.had_network.get_or_init(|| before.observed.network(&shared.project.network()).is_some());
     if let Some(current) = find_current(shared, target, &before).await? {
@@ -109,21 +113,16 @@ async fn attempt(shared: &Shared<'_>, target: &Target, order: &Order) -> Result<
     outcome
 }
 
-async fn look(shared: &Shared<'_>, docker: &Docker, target: &Target) -> Result<Before, Error> {
-    let cx = shared.cx;
-    Ok(Before {
-        receipt: match cx.state.receipt(&shared.project.name, &target.name) {
-            Ok(receipt) => receipt,
-            // A broken receipt must not stand in the way of the installation that mends it.
-            Err(error) if shared.force => {
-                cx.reporter.event(Event::Warning { text: &error.to_string() });
-                None
-            }
-            Err(error) => return Err(error.into()),
-        },
-        observed: docker.observe(&shared.home).await?,
-        values: Values::read(&cx.settings.config_dir, &shared.project.name)?,
-    })
+fn receipt_before(shared: &Shared<'_>, target: &Target) -> Result<Option<Receipt>, Error> {
+    match shared.cx.state.receipt(&shared.project.name, &target.name) {
+        Ok(receipt) => Ok(receipt),
+        // A broken receipt must not stand in the way of the installation that mends it.
+        Err(error) if shared.force => {
+            shared.cx.reporter.event(Event::Warning { text: &error.to_string() });
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Everything from the archive on.

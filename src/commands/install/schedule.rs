@@ -79,3 +79,18 @@ fn tell(shared: &Shared<'_>, name: &str, outcome: &Outcome) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_for_which_nothing_was_found_stands_for_its_plugin_unless_another_word_found_that() {
+        let redis = BTreeSet::from(["redis".parse().unwrap()]);
+        for word in ["redis@9.9.9", "bundled/redis@9.9.9", "./redis"] {
+            let failed = (word.to_owned(), Err(Error::Interrupted));
+            assert_eq!(plugin_of(&failed, &BTreeSet::new()), "redis");
+            assert_eq!(plugin_of(&failed, &redis), word);
+        }
+    }
+}

@@ -126,18 +126,20 @@ fn service_need(value: &Value) -> Result<ServiceNeed, ManifestError> {
     }
     let fields = Fields::of(value, PLACE)?;
     let name = fields.text("name")?.ok_or_else(|| fields.wrong("name", "is missing"))?;
+    let name = values::volume_name(name).map_err(|problem| fields.wrong("name", problem))?;
     let variable = fields.text("variable")?.map(values::variable_name).transpose();
+    let words = || Condition::ALL.map(Condition::word).join(" or ");
+    let condition = match fields.text("condition")? {
+        Some(word) => {
+            Condition::parse(word).ok_or_else(|| fields.wrong("condition", format!("must be {}", words())))?
+        }
+        None => Condition::default(),
+    };
     Ok(ServiceNeed {
-        name: values::volume_name(name).map_err(|problem| fields.wrong("name", problem))?,
         optional: fields.flag("optional")?.unwrap_or(false),
-        condition: match fields.text("condition")? {
-            Some(word) => Condition::parse(word).ok_or_else(|| {
-                fields.wrong("condition", format!("must be {}", Condition::ALL.map(Condition::word).join(" or ")))
-            })?,
-            None => Condition::default(),
-        },
+        condition,
         variable: variable.map_err(|problem| fields.wrong("variable", problem))?,
-        aliases: Vec::new(),
+        ..ServiceNeed::named(name)
     })
 }
 

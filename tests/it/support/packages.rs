@@ -67,6 +67,11 @@ impl Package {
         }
     }
 
+    /// A probe under a real plugin's name, on a port of its own.
+    pub(crate) fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::new("probe") }
+    }
+
     /// The same plugin in another version.
     pub(crate) fn version(mut self, version: &str) -> Self {
         version.clone_into(&mut self.version);

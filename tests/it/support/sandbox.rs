@@ -299,6 +299,14 @@ impl Outcome {
         self
     }
 
+    /// Asserts that standard error holds all of these, each after the one before it.
+    #[track_caller]
+    pub(crate) fn says_in_order(self, parts: &[&str]) -> Self {
+        let places: Vec<_> = parts.iter().map(|part| self.stderr.find(part)).collect();
+        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{parts:?} stand at {places:?}\n{self}");
+        self
+    }
+
     /// Asserts that standard output holds all of these.
     #[track_caller]
     pub(crate) fn answers(self, parts: &[&str]) -> Self {

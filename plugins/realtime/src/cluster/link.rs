@@ -104,11 +104,15 @@ impl Cluster {
         let mut commands = client.get_multiplexed_async_connection_with_config(&limits).await?;
         prepare(&mut commands).await?;
         // After the subscription: what is said from here on comes that way, and what comes both ways is heard once.
-        let missed = mark.read(&mut commands).await.or_else(|error| {
+        let missed = match mark.read(&mut commands).await {
+            Ok(missed) => missed,
+            Err(error) if is_away(&error) => return Err(error),
             // Who may not read it, or whose Redis knows no streams, goes on without what was missed.
-            tracing::warn!(%error, "what was said while Redis was away cannot be read");
-            if error.is_io_error() || error.is_timeout() { Err(error) } else { Ok(Vec::new()) }
-        })?;
+            Err(error) => {
+                tracing::warn!(%error, "what was said while Redis was away cannot be read");
+                Vec::new()
+            }
+        };
         let (sink, sayings) = subscription.split();
         Ok(Link { commands, _sink: sink, sayings, missed })
     }
@@ -321,12 +325,16 @@ async fn prepare(commands: &mut MultiplexedConnection) -> Result<(), RedisError>
     replay::prepare(commands).await
 }
 
-/// Passes an error on that means that Redis cannot be reached, rather than that it refuses.
-fn if_away(error: &RedisError) -> Result<(), String> {
-    let is_away = error.is_io_error()
+/// Whether an error means that Redis cannot be reached, rather than that it refuses.
+fn is_away(error: &RedisError) -> bool {
+    error.is_io_error()
         || error.is_connection_dropped()
         || error.is_connection_refusal()
         || error.is_timeout()
-        || error.kind() == redis::ErrorKind::Server(redis::ServerErrorKind::BusyLoading);
-    if is_away { Err(error.to_string()) } else { Ok(()) }
+        || error.kind() == redis::ErrorKind::Server(redis::ServerErrorKind::BusyLoading)
+}
+
+/// Passes an error on that means that Redis cannot be reached.
+fn if_away(error: &RedisError) -> Result<(), String> {
+    if is_away(error) { Err(error.to_string()) } else { Ok(()) }
 }

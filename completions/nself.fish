@@ -87,7 +87,7 @@ never\t''"
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l project -d 'The project\'s name, before what its env files say' -r
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
-complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l with-services -d 'Install services that plugins need and that the project lacks: the default, also beside a backend'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l with-services -d 'Install services that plugins need and that nobody gives, without asking: the default, but beside a backend'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l no-services -d 'Never install a service; a plugin that needs one is left out'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l core-only -d 'The core plugins: realtime, notifications, jobs, file-processing'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l with-auth -d 'The core plugins and those of the set auth'
@@ -116,7 +116,7 @@ never\t''"
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l project -d 'The project\'s name, before what its env files say' -r
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
-complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l with-services -d 'Install services that plugins need and that the project lacks: the default, also beside a backend'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l with-services -d 'Install services that plugins need and that nobody gives, without asking: the default, but beside a backend'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l no-services -d 'Never install a service; a plugin that needs one is left out'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l core-only -d 'The core plugins: realtime, notifications, jobs, file-processing'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l with-auth -d 'The core plugins and those of the set auth'
@@ -359,7 +359,7 @@ never\t''"
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l project -d 'The project\'s name, before what its env files say' -r
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
-complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l with-services -d 'Install services that plugins need and that the project lacks: the default, also beside a backend'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l with-services -d 'Install services that plugins need and that nobody gives, without asking: the default, but beside a backend'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l no-services -d 'Never install a service; a plugin that needs one is left out'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l core-only -d 'The core plugins: realtime, notifications, jobs, file-processing'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l with-auth -d 'The core plugins and those of the set auth'
@@ -453,7 +453,7 @@ never\t''"
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l project -d 'The project\'s name, before what its env files say' -r
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
-complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l with-services -d 'Install services that plugins need and that the project lacks: the default, also beside a backend'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l with-services -d 'Install services that plugins need and that nobody gives, without asking: the default, but beside a backend'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l no-services -d 'Never install a service; a plugin that needs one is left out'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l core-only -d 'The core plugins: realtime, notifications, jobs, file-processing'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l with-auth -d 'The core plugins and those of the set auth'
@@ -482,7 +482,7 @@ never\t''"
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l project -d 'The project\'s name, before what its env files say' -r
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
-complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l with-services -d 'Install services that plugins need and that the project lacks: the default, also beside a backend'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l with-services -d 'Install services that plugins need and that nobody gives, without asking: the default, but beside a backend'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l no-services -d 'Never install a service; a plugin that needs one is left out'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l core-only -d 'The core plugins: realtime, notifications, jobs, file-processing'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l with-auth -d 'The core plugins and those of the set auth'
@@ -725,7 +725,7 @@ never\t''"
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l project -d 'The project\'s name, before what its env files say' -r
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
-complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l with-services -d 'Install services that plugins need and that the project lacks: the default, also beside a backend'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l with-services -d 'Install services that plugins need and that nobody gives, without asking: the default, but beside a backend'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l no-services -d 'Never install a service; a plugin that needs one is left out'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l core-only -d 'The core plugins: realtime, notifications, jobs, file-processing'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l with-auth -d 'The core plugins and those of the set auth'

@@ -154,7 +154,7 @@ pub struct RegistryFlags {
 /// What happens where a plugin needs a service that nobody gives.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ServiceFlags {
-    /// Install services that plugins need and that the project lacks: the default, also beside a backend
+    /// Install services that plugins need and that nobody gives, without asking: the default, but beside a backend
     #[arg(long)]
     pub with_services: bool,
     /// Never install a service; a plugin that needs one is left out

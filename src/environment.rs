@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::name::PluginName;
 use crate::needs::ServiceNeed;
 use crate::package::manifest::{Manifest, Variable};
-use crate::project::Project;
+use crate::project::{COMPOSE_FILE, Project};
 use crate::values::Values;
 
 /// What plugins of one project know each other by.
@@ -74,6 +74,12 @@ impl Variables<'_> {
     /// The name of the backend's network, whether or not it exists.
     pub fn backend_network(&self, plugin: &str) -> String {
         self.find(plugin, "DOCKER_NETWORK").map_or_else(|| format!("{}_network", self.project.name), |(name, _)| name)
+    }
+
+    /// Whether the project is a backend's: by the compose file that the backend CLI writes, or by the network that its env
+    /// files name.
+    pub fn expect_backend(&self) -> bool {
+        self.project.folder.join(COMPOSE_FILE).is_file() || self.find("", "DOCKER_NETWORK").is_some()
     }
 
     fn find_deep(&self, plugin: &str, key: &str, depth: u8) -> Option<(String, ValueOrigin)> {

@@ -113,6 +113,13 @@ pub enum PluginSpec {
     Local(PathBuf),
 }
 
+impl PluginSpec {
+    /// The newest of a plugin from any registry, with the word that asks for it.
+    pub fn of(name: &PluginName) -> (String, Self) {
+        (name.as_str().to_owned(), Self::Named { registry: None, name: name.clone(), version: None })
+    }
+}
+
 impl FromStr for PluginSpec {
     type Err = NameError;
 

@@ -78,14 +78,11 @@ pub fn memory_limit(manifest: &Manifest, variables: &Variables<'_>) -> Result<Op
     })
 }
 
-/// The problem that a service which a plugin needs is nowhere to be had.
+/// The problem that a service which a plugin needs is nowhere to be had; why not.
 pub fn service_missing(plugin: &PluginName, service: &str, variable: Option<&str>, reason: &str) -> Problem {
     Problem {
         code: "service.missing",
-        message: format!(
-            "`{plugin}` needs {}: the project has none, and none can be installed: {reason}",
-            shown(service)
-        ),
+        message: format!("`{plugin}` needs {}, which nobody gives: {reason}", shown(service)),
         hint: variable
             .map(|variable| format!("give the address of one: nself plugin config {plugin} set {variable} URL")),
     }

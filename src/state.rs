@@ -74,7 +74,7 @@ impl State {
 
     /// A transaction's own folder, on the file system of the active packages so that a rename suffices.
     pub fn staging(&self, transaction: &str) -> PathBuf {
-        self.plugin_dir.join(".staging").join(transaction)
+        self.spool().join(transaction)
     }
 
     /// The id of this installation, made at the first need.
@@ -160,6 +160,11 @@ impl State {
         Ok(fs::write_atomic(&folder.join(format!("{}.json", record.id)), &json(record))?)
     }
 
+    /// Where what has no name of its own is written while it is too large for memory.
+    pub fn spool(&self) -> PathBuf {
+        self.plugin_dir.join(".staging")
+    }
+
     /// Forgets a transaction that is undone or finished, and its staging folder.
     pub fn end(&self, id: &str) -> Result<(), StateError> {
         fs::remove_tree(&self.staging(id))?;
@@ -183,7 +188,7 @@ impl State {
 
     /// The staging folders of transactions that have no record: interrupted before anything changed.
     pub fn stray_staging(&self) -> Result<Vec<String>, StateError> {
-        Ok(fs::list_folder(&self.plugin_dir.join(".staging"))?)
+        Ok(fs::list_folder(&self.spool())?)
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::docker::{Docker, EngineError};
 use crate::environment::Variables;
 use crate::name::PluginName;
-use crate::needs::address_of;
+use crate::needs::{address_of, is_service};
 use crate::state::State;
 
 /// Where it was found.
@@ -32,6 +32,16 @@ pub(crate) async fn present(
     let network = variables.backend_network(service);
     let own_name = format!("{}_{service}", variables.project.name);
     let container = docker.service_on_network(&network, service, &own_name).await?;
-    // One whose address takes more than its host is of no use.
-    Ok(container.filter(|container| address_of(service, container).is_some()).map(Present::Backend))
+    // One whose address cannot be written is of no use.
+    Ok(container.filter(|_| is_service(service)).map(Present::Backend))
+}
+
+/// The address of the backend's own service, with the account that the project's env files name; or why there is none.
+pub(crate) fn backend_address(variables: &Variables<'_>, service: &str, container: &str) -> Result<String, String> {
+    address_of(service, container, &|key| variables.find(service, key).map(|(value, _)| value))
+}
+
+/// The address of a service that is a plugin of ours, which asks for nothing.
+pub(crate) fn plugin_address(variables: &Variables<'_>, service: &str) -> Option<String> {
+    address_of(service, &variables.project.object_name(service), &|_| None).ok()
 }

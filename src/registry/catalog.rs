@@ -201,6 +201,20 @@ impl<'a> Catalog<'a> {
         names.filter(|name| *name != release.name && self.knows(name)).collect()
     }
 
+    /// The same of the words of a manifest, which no registry was asked about yet: a pinned one is asked first.
+    pub async fn plugins_among(&self, plugin: &PluginName, mut names: Vec<PluginName>) -> Vec<PluginName> {
+        names.retain(|name| name != plugin);
+        for are_pinned in [true, false] {
+            if names.iter().any(|name| !self.knows(name)) {
+                let shelves: Vec<&Shelf> =
+                    self.shelves.iter().filter(|shelf| shelf.source.pinned == are_pinned).collect();
+                self.load_all(&shelves).await;
+            }
+        }
+        names.retain(|name| self.knows(name));
+        names
+    }
+
     fn knows(&self, name: &PluginName) -> bool {
         self.read().any(|loaded| !loaded.contents.of(name).is_empty())
     }

@@ -30,9 +30,14 @@ impl Output {
         if !self.has_person() {
             return Err(refused(format!("nobody can be asked: {question}")));
         }
-        let question = question.to_owned();
-        let is_yes = answer(interrupt, move || Confirm::new().with_prompt(question).default(false).interact()).await?;
+        let is_yes = self.agree(interrupt, question).await?;
         if is_yes { Ok(()) } else { Err(refused("nothing was changed: the answer was no".into())) }
+    }
+
+    /// Asks a question that yes or no answers, where [`Output::has_person`].
+    pub async fn agree(&self, interrupt: &Interrupt, question: &str) -> Result<bool, Error> {
+        let question = question.to_owned();
+        answer(interrupt, move || Confirm::new().with_prompt(question).default(false).interact()).await
     }
 
     /// Lets the user choose any number of things: space chooses, Enter ends. Gives their places.

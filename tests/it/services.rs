@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 
 use serde_json::json;
 
-use crate::support::{Engine, Package, Registry, Sandbox, State, free_port};
+use crate::support::{Engine, Package, Registry, Sandbox, State, exit_code, free_port};
 
 /// The largest redis image, in bytes.
 const LARGEST_IMAGE: u64 = 20_000_000;
@@ -34,9 +34,26 @@ fn needing(service: &str) -> Package {
 }
 
 fn address_given_to(sandbox: &Sandbox, package: &Package) -> Option<String> {
+    variable_given_to(sandbox, package, "PROBE_STORE_URL")
+}
+
+fn variable_given_to(sandbox: &Sandbox, package: &Package, variable: &str) -> Option<String> {
     let container = sandbox.container(&package.name).unwrap();
     let variables = container["Config"]["Env"].as_array().unwrap().clone();
-    variables.iter().find_map(|line| line.as_str()?.strip_prefix("PROBE_STORE_URL=").map(ToOwned::to_owned))
+    let find = |line: &serde_json::Value| Some(line.as_str()?.strip_prefix(variable)?.strip_prefix('=')?.to_owned());
+    variables.iter().find_map(find)
+}
+
+/// A container that idles on the backend's network under the name of its service; gives the name.
+fn backend_runs(sandbox: &Sandbox, service: &str) -> String {
+    let network = format!("{}_network", sandbox.project);
+    sandbox.foreign_network(&network);
+    let image = sandbox.foreign_image(&format!("{}:1", sandbox.project), &Package::new("probe").build_context());
+    let name = format!("{}_{service}", sandbox.project);
+    let body = json!({ "Image": image, "Cmd": ["/probe", "idle"], "HostConfig": { "NetworkMode": network } });
+    let id = sandbox.foreign_container(&name, &body);
+    assert_eq!(Engine::request("POST", &format!("/containers/{id}/start"), None).0, 204);
+    name
 }
 
 /// Speaks to a Redis on loopback in its inline form.
@@ -132,13 +149,7 @@ fn an_address_that_the_user_gives_is_used_whatever_its_name() {
 #[test]
 fn the_backends_own_redis_is_used_with_its_password() {
     let (_registry, package, sandbox, _) = world();
-    let network = format!("{}_network", sandbox.project);
-    sandbox.foreign_network(&network);
-    let image = sandbox.foreign_image(&format!("{}:1", sandbox.project), &Package::new("probe").build_context());
-    let name = format!("{}_redis", sandbox.project);
-    let body = json!({ "Image": image, "Cmd": ["/probe", "idle"], "HostConfig": { "NetworkMode": network } });
-    let id = sandbox.foreign_container(&name, &body);
-    assert_eq!(Engine::request("POST", &format!("/containers/{id}/start"), None).0, 204);
+    let name = backend_runs(&sandbox, "redis");
     sandbox.write_env("REDIS_PASSWORD=a/b");
     sandbox.plugin(&["install", &package.name]).ok();
     assert_eq!(address_given_to(&sandbox, &package), Some(format!("redis://:a%2Fb@{name}:6379/0")));
@@ -164,4 +175,91 @@ fn a_service_that_nobody_can_give_names_the_variable_to_set() {
     let refused = sandbox.plugin(&["install", &package.name]).ends_with(6);
     refused.says(&["needs kafka", &format!("nself plugin config {} set PROBE_STORE_URL URL", package.name)]);
     assert!(sandbox.container(&package.name).is_none());
+}
+
+#[test]
+fn the_backends_postgres_is_given_to_whoever_requires_a_database() {
+    let registry = Registry::start();
+    let package =
+        Package::new("probe").edit(|manifest| manifest["env"] = json!({ "required": ["DATABASE_URL", "PROBE_OTHER"] }));
+    registry.add(&package);
+    let sandbox = Sandbox::of(&registry);
+    let name = backend_runs(&sandbox, "postgres");
+    // Without its password it is of no use; what else is missing is told at the same time.
+    let refused = sandbox.plugin(&["install", &package.name]).ends_with(6);
+    let command = format!("nself plugin config {} set DATABASE_URL URL", package.name);
+    refused.says(&["needs postgres", &name, "POSTGRES_PASSWORD", &command, "needs PROBE_OTHER"]);
+    sandbox.write_env("POSTGRES_PASSWORD='p@ss'\nPOSTGRES_DB=app\nPROBE_OTHER=1\n");
+    sandbox.plugin(&["install", &package.name]).ok();
+    let address = format!("postgres://postgres:p%40ss@{name}:5432/app");
+    assert_eq!(variable_given_to(&sandbox, &package, "DATABASE_URL"), Some(address));
+}
+
+#[test]
+fn what_only_the_manifest_names_comes_along_and_is_fetched_once() {
+    let registry = Registry::start();
+    let other = Package::new("other");
+    registry.add(&other);
+    let package = needing("redis").edit(|manifest| manifest["requires"]["plugins"] = json!([other.name, "left-pad"]));
+    registry.add(&package);
+    let sandbox = Sandbox::of(&registry).bundled().with("REDIS_PORT", free_port().to_string());
+    sandbox.plugin(&["install", &package.name]).ok();
+    assert_eq!((registry.downloads(&package), registry.downloads(&other)), (1, 1));
+    assert!(sandbox.container(&other.name).is_some());
+    let host = sandbox.container_name("redis");
+    assert_eq!(address_given_to(&sandbox, &package), Some(format!("redis://{host}:6379/0")));
+}
+
+#[test]
+fn a_local_package_brings_along_what_its_manifest_names() {
+    let registry = Registry::start();
+    let other = Package::new("other");
+    registry.add(&other);
+    let package = Package::new("probe").edit(|manifest| {
+        manifest["manifest_version"] = json!(1);
+        manifest["dependencies"] = json!(["redis", other.name, "left-pad"]);
+        manifest["env"] = json!({ "required": ["REDIS_URL"] });
+    });
+    let sandbox = Sandbox::of(&registry).bundled().with("REDIS_PORT", free_port().to_string());
+    let folder = package.folder(&sandbox.work());
+    sandbox.plugin(&["install", folder.to_str().unwrap()]).ok();
+    assert!(sandbox.container(&other.name).is_some());
+    let given = variable_given_to(&sandbox, &package, "REDIS_URL");
+    assert_eq!(given, Some(format!("redis://{}:6379/0", sandbox.container_name("redis"))));
+}
+
+/// `install` beside a backend that runs no redis, in a terminal, answered so.
+fn answered(sandbox: &Sandbox, package: &Package, answer: &str) -> (i32, String) {
+    let mut terminal = sandbox.terminal(&["plugin", "install", &package.name]);
+    let before = terminal.exp_string("Install it as a plugin too?").unwrap();
+    assert!(before.contains("redis is needed by"), "{before}");
+    terminal.send(answer).unwrap();
+    terminal.flush().unwrap();
+    let rest = terminal.exp_eof().unwrap();
+    (exit_code(&terminal), rest)
+}
+
+#[test]
+fn beside_a_backend_a_person_is_asked_before_a_service_is_installed() {
+    let (_registry, package, sandbox, _) = world();
+    sandbox.write("docker-compose.yml", "services: {}\n");
+    sandbox.plugin(&["list"]).ok();
+    let before = State::of(&sandbox);
+    let (code, said) = answered(&sandbox, &package, "n");
+    assert_eq!(code, 6, "{said}");
+    assert!(said.contains("it was not to be installed") && said.contains("PROBE_STORE_URL"), "{said}");
+    before.assert_unchanged(&sandbox, &said);
+    let (code, said) = answered(&sandbox, &package, "\u{3}");
+    assert_eq!(code, 130, "{said}");
+    before.assert_unchanged(&sandbox, &said);
+    let (code, said) = answered(&sandbox, &package, "y");
+    assert_eq!(code, 0, "{said}");
+    assert!(address_given_to(&sandbox, &package).is_some());
+}
+
+#[test]
+fn beside_a_backend_without_a_person_a_service_is_installed_and_said() {
+    let (_registry, package, sandbox, _) = world();
+    sandbox.write("docker-compose.yml", "services: {}\n");
+    sandbox.plugin(&["install", &package.name]).ok().says(&["installed as a plugin too", "the backend runs none"]);
 }

@@ -3,13 +3,11 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use rexpect::session::{PtySession, spawn_command};
+use rexpect::session::PtySession;
 use serde_json::json;
 
-use crate::support::{Package, Registry, Sandbox, State, assert_valid_output};
+use crate::support::{Package, Registry, Sandbox, State, assert_valid_output, exit_code};
 
-/// How long the terminal waits for a text, in milliseconds.
-const PATIENCE: u64 = 60_000;
 /// What the terminal sends for Ctrl-C.
 const CTRL_C: &str = "\u{3}";
 
@@ -135,9 +133,7 @@ fn git_that_would_commit_the_file_is_warned_of() {
 
 /// The guided way, in a terminal of its own.
 fn guided(sandbox: &Sandbox) -> PtySession {
-    let mut command = sandbox.command(&["plugin", "setup"]);
-    command.env("TERM", "xterm");
-    spawn_command(command, Some(PATIENCE)).unwrap()
+    sandbox.terminal(&["plugin", "setup"])
 }
 
 /// Chooses realtime alone: it is the first and chosen beforehand, with the other core plugins after it.
@@ -149,13 +145,6 @@ fn choose_realtime(terminal: &mut PtySession) {
     }
     terminal.send("\r").unwrap();
     terminal.flush().unwrap();
-}
-
-fn exit_code(terminal: &PtySession) -> i32 {
-    match terminal.process().wait().unwrap() {
-        rexpect::process::WaitStatus::Exited(_, code) => code,
-        other => panic!("{other:?}"),
-    }
 }
 
 #[test]

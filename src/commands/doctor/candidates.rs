@@ -16,7 +16,7 @@ use crate::docker::{Docker, Observed};
 use crate::environment::{Variables, assemble, host_port};
 use crate::error::Error;
 use crate::name::{PluginName, PluginSpec};
-use crate::needs::{ServiceNeed, address_of};
+use crate::needs::ServiceNeed;
 use crate::package::archive::Archive;
 use crate::package::manifest::Manifest;
 use crate::package::{Package, PackageError};
@@ -226,7 +226,13 @@ impl Ground<'_> {
         // An engine that cannot be asked knows of no backend; that is told with what nobody gives.
         match services::present(&self.cx.state, docker, self.variables, &need.name).await.ok().flatten() {
             Some(Present::Plugin) => return Provider::Installed,
-            Some(Present::Backend(container)) => return Provider::Backend(container),
+            Some(Present::Backend(container)) => {
+                let address = services::backend_address(self.variables, &need.name, &container);
+                return match address {
+                    Ok(_) => Provider::Backend(container),
+                    Err(reason) => Provider::Nobody(format!("the backend's container `{container}`: {reason}")),
+                };
+            }
             None => {}
         }
         let Ok(name) = need.name.parse::<PluginName>() else {
@@ -244,11 +250,12 @@ impl Ground<'_> {
 
     fn required(&self, manifest: &Manifest, candidate: &Candidate, services: &[ServiceFacts]) -> VariableFacts {
         let address = |service: &ServiceFacts| {
-            let host = match &service.provider {
-                Provider::Backend(container) => container.clone(),
-                _ => self.variables.project.object_name(&service.name),
+            let name = &service.name;
+            let address = match &service.provider {
+                Provider::Backend(container) => services::backend_address(self.variables, name, container).ok(),
+                _ => services::plugin_address(self.variables, name),
             };
-            Some((service.name.clone(), address_of(&service.name, &host)?))
+            Some((name.clone(), address?))
         };
         let addresses: BTreeMap<String, String> = services.iter().filter_map(address).collect();
         // Nothing is made here: the text only stands for a secret that an installation would make.

@@ -90,7 +90,7 @@ pub(super) async fn gather(
         host,
     };
     let (plugins, unusable) = ground.gather(specs).await;
-    let is_backend_expected = project_facts.has_compose_file || variables.find("", "DOCKER_NETWORK").is_some();
+    let is_backend_expected = variables.expect_backend();
     let others = told.map(|told| told.of_other_homes.clone()).unwrap_or_default();
     Ok(Facts {
         disks: disks(cx, told.map(|told| &told.info)),

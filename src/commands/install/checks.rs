@@ -6,9 +6,10 @@ use crate::docker::{Docker, Observed};
 use crate::environment::{Assembled, Variables, host_port};
 use crate::error::Error;
 use crate::name::PluginName;
-use crate::package::manifest::{Manifest, Port};
+use crate::package::manifest::{Manifest, Port, Variable};
 use crate::plan::Wanted;
 use crate::preflight::{self, Problem};
+use crate::values::Values;
 
 pub(super) fn wanted_ports(manifest: &Manifest, variables: &Variables<'_>) -> Result<Vec<(Port, u16)>, Problem> {
     let ports = manifest.ports.iter().map(|port| {
@@ -44,17 +45,18 @@ pub(super) fn leave_out_taken(shared: &Shared<'_>, wanted: &mut Wanted<'_>, befo
 /// The port that the registry tells, before anything is downloaded.
 pub(super) async fn check_port_early(
     shared: &Shared<'_>,
-    docker: &Docker,
     target: &Target,
-    before: &Before,
+    values: &Values,
+    observed: &Observed,
 ) -> Result<(), Error> {
+    let docker = shared.cx.docker().await?;
     let Source::Release(release) = &target.source else { return Ok(()) };
     let Some(port) = release.port else { return Ok(()) };
     let variable = format!("{}_PORT", target.name.variable_prefix());
-    let variables = variables(shared, &before.values);
+    let variables = variables(shared, values);
     let host = host_port(&target.name, Some(&variable), port, &variables)
         .map_err(|message| Error::Preflight(vec![Problem { code: "port.malformed", message, hint: None }]))?;
-    match check_port(shared, docker, target.name.clone(), (host, Some(&variable)), &before.observed).await? {
+    match check_port(shared, docker, target.name.clone(), (host, Some(&variable)), observed).await? {
         Some(problem) => Err(Error::Preflight(vec![problem])),
         None => Ok(()),
     }
@@ -98,7 +100,9 @@ pub(super) async fn check(
 ) -> Result<(), Error> {
     let docker = shared.cx.docker().await?;
     let name = &wanted.manifest.name;
-    let mut problems = preflight::missing_variables(name, &assembled.missing);
+    let mut problems = target.problems.clone();
+    let missing: Vec<Variable> = assembled.missing.iter().filter(|one| !target.tells_of(&one.name)).cloned().collect();
+    problems.extend(preflight::missing_variables(name, &missing));
     if wanted.manifest.requires.host.is_some() || target.lowest_host().is_some() {
         let host = crate::backend::host_version().await;
         problems.extend(preflight::host_too_old(wanted.manifest, target.lowest_host(), &host));

@@ -2,6 +2,7 @@
 //! needs is there. One bad plugin does not stop the others.
 
 mod checks;
+mod downloads;
 mod next;
 mod pipeline;
 mod receipt;
@@ -18,27 +19,38 @@ use std::sync::{Mutex, OnceLock};
 
 use crate::cli::{InstallArguments, VerifyChoice};
 use crate::context::Context;
-use crate::environment::{INTERNAL_SECRET, Variables};
+use crate::environment::INTERNAL_SECRET;
 use crate::error::Error;
 use crate::fs;
 use crate::http::Http;
 use crate::name::{NameError, PluginSpec};
 use crate::package::VerifyPolicy;
 use crate::package::manifest::{Manifest, Variable};
-use crate::project::{Strictness, is_variable_name};
+use crate::project::{Project, Strictness, is_variable_name};
 use crate::registries;
 use crate::undo;
 use crate::values::{Values, WHOLE_PROJECT};
 
+pub use downloads::Downloads;
 pub use report::{How, InstallReport, Outcome};
 pub use restart::{Restart, restart_backend};
 
-use pipeline::Shared;
+use pipeline::{Shared, variables};
 use target::{Finder, Found};
 
 /// Installs all that is named, and the plugins of the sets.
 pub async fn run(cx: &Context, arguments: &InstallArguments) -> Result<InstallReport, Error> {
-    let mut report = with_targets(cx, arguments, async |shared, found| {
+    let project = cx.project(Strictness::Strict)?;
+    run_in(cx, arguments, (&project, &Downloads::default())).await
+}
+
+/// The same in a project that was read already, with what was fetched for it.
+pub async fn run_in(
+    cx: &Context,
+    arguments: &InstallArguments,
+    place: (&Project, &Downloads),
+) -> Result<InstallReport, Error> {
+    let mut report = with_targets(cx, arguments, place, async |shared, found| {
         if !arguments.dry_run {
             ensure_internal_secret(cx, &shared.project.name).await?;
         }
@@ -75,8 +87,9 @@ pub struct Surveyed {
 pub async fn survey(
     cx: &Context,
     arguments: &InstallArguments,
+    place: (&Project, &Downloads),
 ) -> Result<Vec<(String, Result<Surveyed, Error>)>, Error> {
-    with_targets(cx, arguments, async |shared, found| {
+    with_targets(cx, arguments, place, async |shared, found| {
         let mut surveyed = Vec::new();
         for (name, target) in found {
             let known = match target {
@@ -94,21 +107,18 @@ pub async fn survey(
 async fn with_targets<T>(
     cx: &Context,
     arguments: &InstallArguments,
+    (project, downloads): (&Project, &Downloads),
     work: impl AsyncFnOnce(&Shared<'_>, Vec<Found>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let mut specs = parse_specs(&arguments.plugins)?;
     let flags = parse_variables(&arguments.env)?;
-    let project = cx.project(Strictness::Strict)?;
     let home = cx.state.home_id()?;
     undo::recover(cx).await?;
     let http = Http::new(arguments.registries.allow_http)?;
     let catalog = registries::catalog(cx, &arguments.registries, &http)?;
     for name in arguments.sets.names() {
         let plugins = sets::plugins(&catalog, &name).await?;
-        specs.extend(plugins.into_iter().map(|name| {
-            let spec = PluginSpec::Named { registry: None, name: name.clone(), version: None };
-            (name.as_str().to_owned(), spec)
-        }));
+        specs.extend(plugins.iter().map(PluginSpec::of));
     }
     let finder = Finder {
         cx,
@@ -118,30 +128,32 @@ async fn with_targets<T>(
         force: arguments.force,
     };
     let mut found = finder.find(specs).await;
-    let mut services = BTreeMap::new();
-    if found.iter().any(|(_, target)| target.is_ok()) {
-        // Without an engine nothing can be done for any of them, and nothing should be downloaded.
-        let docker = cx.docker().await?;
-        let values = Values::read(&cx.settings.config_dir, &project.name)?;
-        let variables =
-            Variables { flags: &flags, process: &cx.process_environment, project: &project, values: &values };
-        let may_install = !arguments.services.no_services;
-        services = services::provide(&finder, docker, &variables, (&mut found, may_install)).await?;
-    }
-    let shared = Shared {
+    let mut shared = Shared {
         cx,
-        project: &project,
+        project,
         home,
         flags,
-        services,
+        services: BTreeMap::new(),
         policy: policy(arguments.verify),
         allow_http: arguments.registries.allow_http,
         allow_privileged: arguments.allow_privileged,
         force: arguments.force,
         dry_run: arguments.dry_run,
+        downloads,
         had_network: OnceLock::new(),
         claimed: Mutex::new(HashMap::new()),
     };
+    if found.iter().any(|(_, target)| target.is_ok()) {
+        // Without an engine nothing can be done for any of them, and nothing should be downloaded.
+        let docker = cx.docker().await?;
+        stage::read_foreign(&shared, &finder, &mut found).await?;
+        let values = Values::read(&cx.settings.config_dir, &project.name)?;
+        let variables = variables(&shared, &values);
+        let can_ask = cx.output.has_person() && !cx.output.is_json();
+        let policy = services::Policy::of(arguments, &variables, can_ask);
+        let services = services::provide(&finder, docker, &variables, (&mut found, policy)).await?;
+        shared.services = services;
+    }
     work(&shared, found).await
 }
 

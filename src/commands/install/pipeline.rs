@@ -25,6 +25,7 @@ use crate::undo;
 use crate::values::Values;
 
 use super::checks::{check, check_port_early, leave_out_taken, wanted_ports};
+use super::downloads::Downloads;
 use super::receipt::{receipt, secrets};
 use super::report::{How, Outcome};
 use super::stage::stage;
@@ -43,6 +44,7 @@ pub(super) struct Shared<'a> {
     pub(super) allow_privileged: bool,
     pub(super) force: bool,
     pub(super) dry_run: bool,
+    pub(super) downloads: &'a Downloads,
     /// The addresses of services that plugins need, by the service's name.
     pub(super) services: BTreeMap<String, String>,
     /// Whether the project's network was there before this command made it.
@@ -100,7 +102,7 @@ async fn attempt(shared: &Shared<'_>, target: &Target, order: &Order) -> Result<
     if let Some(current) = find_current(shared, target, &before).await? {
         return Ok(current);
     }
-    check_port_early(shared, docker, target, &before).await?;
+    check_port_early(shared, target, &before.values, &before.observed).await?;
     let transaction = format!("{}.{}", target.name, fs::random_id());
     let outcome = stage_and_apply(shared, (target, order), &before, &transaction).await;
     if outcome.is_err() || shared.dry_run {
@@ -221,7 +223,7 @@ pub(super) fn variables<'a>(shared: &'a Shared<'_>, values: &'a Values) -> Varia
 /// Whether the plugin is installed, as wanted, and healthy now. Reads the active package's manifest only.
 async fn find_current(shared: &Shared<'_>, target: &Target, before: &Before) -> Result<Option<Outcome>, Error> {
     let (Some(receipt), false) = (&before.receipt, shared.force) else { return Ok(None) };
-    if !target.accepts(receipt)? {
+    if !target.problems.is_empty() || !target.accepts(receipt)? {
         return Ok(None);
     }
     let active = shared.cx.state.active_package(target.name.as_str());

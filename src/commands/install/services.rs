@@ -3,16 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use url::Url;
-
 use super::target::{Finder, Found, Target};
-use crate::commands::services::{Present, present};
+use crate::cli::InstallArguments;
+use crate::commands::services::{Present, backend_address, plugin_address, present};
 use crate::docker::Docker;
 use crate::environment::Variables;
 use crate::error::Error;
 use crate::name::{PluginName, PluginSpec};
-use crate::needs::{ServiceNeed, address_of};
-use crate::preflight::{self, Problem};
+use crate::needs::ServiceNeed;
+use crate::preflight;
+use crate::ui::Event;
 
 /// Where a service was found.
 enum Provider {
@@ -22,19 +22,40 @@ enum Provider {
     Backend(String),
 }
 
+/// What becomes of a service that nobody gives and that could be installed as a plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Policy {
+    Install,
+    /// A backend may be meant to run it: the user decides.
+    Ask,
+    Refuse,
+}
+
+impl Policy {
+    /// What the flags say; beside a backend, the person at the terminal.
+    pub(super) fn of(arguments: &InstallArguments, variables: &Variables<'_>, can_ask: bool) -> Self {
+        let is_decided = arguments.services.with_services || arguments.yes || arguments.dry_run;
+        match arguments.services.no_services {
+            true => Self::Refuse,
+            false if !is_decided && can_ask && variables.expect_backend() => Self::Ask,
+            false => Self::Install,
+        }
+    }
+}
+
 /// Finds a provider for every needed service whose address the user has not given. Adds plugins to what is to be
-/// installed, each before what needs it, and gives the addresses by the service's name. A target whose service nobody
-/// can give, or that may not be installed, becomes an error that names the variable to set.
+/// installed, each before what needs it, and gives the addresses by the service's name. A service that nobody can give,
+/// or that may not be installed, is a problem of the targets that need it.
 pub(super) async fn provide(
     finder: &Finder<'_>,
     docker: &Docker,
     variables: &Variables<'_>,
-    (found, may_install): (&mut Vec<Found>, bool),
+    (found, policy): (&mut Vec<Found>, Policy),
 ) -> Result<BTreeMap<String, String>, Error> {
     let wanted: BTreeSet<String> = targets(found).flat_map(|target| open_needs(target, variables)).collect();
     let mut addresses = BTreeMap::new();
     for service in wanted {
-        let provider = match find(finder, docker, variables, (found, may_install), &service).await {
+        let provider = match find(finder, docker, variables, (found, policy), &service).await? {
             Ok(provider) => provider,
             Err(reason) => {
                 refuse(found, variables, &service, &reason);
@@ -43,8 +64,7 @@ pub(super) async fn provide(
         };
         match provider {
             Provider::Plugin(plugin) => {
-                let host = variables.project.object_name(plugin.as_str());
-                addresses.extend(address_of(&service, &host).map(|address| (service.clone(), address)));
+                addresses.extend(plugin_address(variables, &service).map(|address| (service.clone(), address)));
                 for (_, target) in found.iter_mut() {
                     if let Ok(target) = target
                         && open_needs(target, variables).any(|need| need == service)
@@ -72,47 +92,55 @@ fn open_needs(target: &Target, variables: &Variables<'_>) -> impl Iterator<Item 
     target.services.iter().filter(is_open).map(|need| need.name.clone())
 }
 
-/// A plugin that is installed or named in this command, else the backend's container, else a plugin of a registry.
+/// A plugin that is installed or named in this command, else the backend's container, else a plugin of a registry; or
+/// why there is none.
 async fn find(
     finder: &Finder<'_>,
     docker: &Docker,
     variables: &Variables<'_>,
-    (found, may_install): (&mut Vec<Found>, bool),
+    (found, policy): (&mut Vec<Found>, Policy),
     service: &str,
-) -> Result<Provider, String> {
-    let name: PluginName = service.parse().map_err(|_| "no plugin can have that name".to_owned())?;
+) -> Result<Result<Provider, String>, Error> {
+    let Ok(name) = service.parse::<PluginName>() else {
+        return Ok(Err("no plugin can have that name".to_owned()));
+    };
     let is_named = targets(found).any(|target| target.name == name);
     if is_named {
-        return Ok(Provider::Plugin(name));
+        return Ok(Ok(Provider::Plugin(name)));
     }
-    let present = present(&finder.cx.state, Some(docker), variables, service).await;
-    match present.map_err(|error| error.to_string())? {
-        Some(Present::Backend(container)) => {
-            return backend_address(variables, service, &container).map(Provider::Backend);
+    let is_there = match present(&finder.cx.state, Some(docker), variables, service).await {
+        Err(error) => return Ok(Err(error.to_string())),
+        Ok(Some(Present::Backend(container))) => {
+            let address = backend_address(variables, service, &container);
+            let unusable = |reason| format!("the backend's container `{container}` has no usable address: {reason}");
+            return Ok(address.map(Provider::Backend).map_err(unusable));
         }
-        None if !may_install => return Err("--no-services was given".to_owned()),
-        // What is installed is looked at again, and repaired where it must be.
-        Some(Present::Plugin) | None => {}
+        Ok(None) if policy == Policy::Refuse => return Ok(Err("--no-services was given".to_owned())),
+        // It is looked at again, and repaired where it must be.
+        Ok(Some(Present::Plugin)) => true,
+        Ok(None) => false,
+    };
+    let mut along = finder.find_beside(found, vec![PluginSpec::of(&name)]).await;
+    if let Some((_, Err(error))) = along.iter().find(|(_, target)| target.is_err()) {
+        return Ok(Err(error.to_string()));
     }
-    let spec = PluginSpec::Named { registry: None, name: name.clone(), version: None };
-    for (word, target) in finder.find(vec![(service.to_owned(), spec)]).await {
-        match target {
-            Ok(target) if targets(found).all(|known| known.name != target.name) => found.push((word, Ok(target))),
-            Ok(_) => {}
-            Err(error) => return Err(error.to_string()),
+    if !is_there && variables.expect_backend() {
+        let needing = targets(found).filter(|target| open_needs(target, variables).any(|need| need == service));
+        let needing = needing.map(|target| target.name.to_string()).collect::<Vec<_>>().join(" and ");
+        if policy == Policy::Ask {
+            let question = format!(
+                "{service} is needed by {needing}, and the backend runs none that was found. Install it as a plugin too?"
+            );
+            if !finder.cx.output.agree(&finder.cx.interrupt, &question).await? {
+                return Ok(Err("it was not to be installed as a plugin".to_owned()));
+            }
+        } else {
+            let what = format!("installed as a plugin too: {needing} needs it, and the backend runs none");
+            finder.cx.reporter.event(Event::Started { plugin: service, what: &what });
         }
     }
-    Ok(Provider::Plugin(name))
-}
-
-/// The address of the backend's own service, with its password where the project's env files have one.
-fn backend_address(variables: &Variables<'_>, service: &str, container: &str) -> Result<String, String> {
-    let address = address_of(service, container).ok_or_else(|| "its address is not known".to_owned())?;
-    let password = variables.find(service, &format!("{}_PASSWORD", service.to_ascii_uppercase()));
-    let Some((password, _)) = password else { return Ok(address) };
-    let mut url = Url::parse(&address).map_err(|error| error.to_string())?;
-    let _ = url.set_password(Some(&password));
-    Ok(url.to_string())
+    found.append(&mut along);
+    Ok(Ok(Provider::Plugin(name)))
 }
 
 fn refuse(found: &mut [Found], variables: &Variables<'_>, service: &str, reason: &str) {
@@ -121,9 +149,8 @@ fn refuse(found: &mut [Found], variables: &Variables<'_>, service: &str, reason:
         if !open_needs(needing, variables).any(|need| need == service) {
             continue;
         }
-        let need = needing.services.iter().find(|need| need.name == service);
-        let variable = need.and_then(|need| need.variable.as_deref());
-        let problem: Problem = preflight::service_missing(&needing.name, service, variable, reason);
-        *target = Err(Error::Preflight(vec![problem]));
+        let Some(need) = needing.services.iter().find(|need| need.name == service && !need.is_guess) else { continue };
+        let problem = preflight::service_missing(&needing.name, service, need.variable.as_deref(), reason);
+        needing.problems.push(problem);
     }
 }

@@ -4,17 +4,17 @@
 use std::path::Path;
 
 use super::Surveyed;
+use super::checks::check_port_early;
 use super::pipeline::{Before, Shared, variables};
-use super::target::{Source, Target};
+use super::target::{Finder, Found, Source, Target};
 use crate::environment::assemble;
 use crate::error::Error;
 use crate::fs;
-use crate::name::PluginName;
+use crate::name::{PluginName, PluginSpec};
 use crate::package::archive::Archive;
 use crate::package::manifest::Manifest;
 use crate::package::{Package, Proof, fetch};
 use crate::registry::Release;
-use crate::ui::Event;
 use crate::values::Values;
 
 /// Brings the package into staging: downloaded and unpacked, copied, or the active one as it is.
@@ -37,15 +37,7 @@ pub(super) async fn stage(
             if let Some(package) = take_kept(shared, release, &staging) {
                 return Ok(package);
             }
-            cx.reporter.event(Event::Started { plugin: target.name.as_str(), what: "fetching the archive" });
-            let reporter = cx.reporter.clone();
-            let plugin = target.name.as_str().to_owned();
-            let mut progress = move |done, total| reporter.event(Event::Bytes { plugin: &plugin, done, total });
-            let http = crate::http::Http::new(shared.allow_http)?;
-            let archive = tokio::select! {
-                archive = fetch::fetch(release, &staging, &http, shared.policy, &mut progress) => archive.map_err(refused)?,
-                () = cx.interrupt.wanted() => return Err(Error::Interrupted),
-            };
+            let archive = shared.downloads.take(shared, release).await?;
             unpack(archive, staging, target.name.clone(), Some(release.version.clone())).await.map_err(refused)?
         }
         Source::Folder(folder) => {
@@ -89,17 +81,64 @@ async fn manifest_of(shared: &Shared<'_>, target: &Target) -> Result<Manifest, E
             return Package::peek(&cx.state.active_package(target.name.as_str())).map_err(refused);
         }
     };
-    let staging = cx.state.staging(&format!("{}.{}", target.name, fs::random_id()));
-    fs::create_folder(&staging)?;
-    let http = crate::http::Http::new(shared.allow_http)?;
-    let mut silent = |_, _| {};
-    let fetched = tokio::select! {
-        archive = fetch::fetch(release, &staging, &http, shared.policy, &mut silent) => archive.map_err(refused),
-        () = cx.interrupt.wanted() => Err(Error::Interrupted),
-    };
-    fs::remove_tree(&staging)?;
-    let mut archive = fetched?;
-    beside(move || archive.manifest()).await.map_err(refused)
+    let kept = release.digest.map(|digest| cx.state.kept_package(&release.name, &digest));
+    if let Some(manifest) = kept.and_then(|kept| Package::peek(&kept).ok()) {
+        return Ok(manifest);
+    }
+    shared.downloads.manifest(shared, release).await
+}
+
+/// Looks into the packages of other machines, all at the same time: what they need may be told in their manifests alone.
+/// What they name is found too, and looked into in its turn. One that cannot be had is found so again when its turn to be
+/// installed comes; one that cannot be started in any case is not fetched.
+pub(super) async fn read_foreign(
+    shared: &Shared<'_>,
+    finder: &Finder<'_>,
+    found: &mut Vec<Found>,
+) -> Result<(), Error> {
+    let mut read = 0;
+    while read < found.len() {
+        let unread = found[read..].iter().map(|(_, target)| async {
+            let target = target.as_ref().ok()?;
+            foreign_manifest(shared, target).await.transpose()
+        });
+        let manifests = futures_util::future::join_all(unread).await;
+        let mut named = Vec::new();
+        for ((_, target), manifest) in found[read..].iter_mut().zip(manifests) {
+            match (target.as_mut(), manifest) {
+                (Ok(known), Some(Ok(manifest))) => {
+                    finder.take_needs(known, &manifest).await;
+                    named.extend(known.dependencies.iter().map(PluginSpec::of));
+                }
+                (Ok(_), Some(Err(error))) => *target = Err(error),
+                _ => {}
+            }
+        }
+        read = found.len();
+        let more = finder.find_beside(found, named).await;
+        found.extend(more);
+    }
+    Ok(())
+}
+
+/// The manifest of what would have to be downloaded.
+async fn foreign_manifest(shared: &Shared<'_>, target: &Target) -> Result<Option<Manifest>, Error> {
+    let Source::Release(release) = &target.source else { return Ok(None) };
+    // The bundled registry is made from the manifests, so it says the same.
+    if release.pinned {
+        return Ok(None);
+    }
+    let cx = shared.cx;
+    let receipt = cx.state.receipt(&shared.project.name, &target.name).ok().flatten();
+    if receipt.is_some_and(|receipt| target.accepts(&receipt).unwrap_or(true)) && !shared.force {
+        return Ok(None);
+    }
+    let values = Values::read(&cx.settings.config_dir, &shared.project.name)?;
+    let observed = cx.docker().await?.observe(&shared.home).await?;
+    if check_port_early(shared, target, &values, &observed).await.is_err() {
+        return Ok(None);
+    }
+    manifest_of(shared, target).await.map(Some)
 }
 
 /// The package that an earlier removal has kept with its image, moved into staging, when it was made from the very archive
@@ -129,7 +168,7 @@ async fn unpack(
 }
 
 /// Runs what blocks beside the runtime.
-async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),

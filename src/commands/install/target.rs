@@ -1,7 +1,7 @@
 //! Targets: from the words of the command line to what is to be installed, dependencies included and put in order.
 //! Asks registries; touches neither engine nor packages.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 
 use semver::Version;
@@ -9,8 +9,10 @@ use semver::Version;
 use crate::context::Context;
 use crate::error::Error;
 use crate::name::{PluginName, PluginSpec};
-use crate::needs::ServiceNeed;
+use crate::needs::{ServiceNeed, is_service};
 use crate::package::Package;
+use crate::package::manifest::{Manifest, Requires};
+use crate::preflight::Problem;
 use crate::registries::BUNDLED;
 use crate::registry::{Ask, Catalog, Release};
 use crate::state::Receipt;
@@ -41,6 +43,8 @@ pub(super) struct Target {
     pub(super) dependencies: Vec<PluginName>,
     /// Services that it uses.
     pub(super) services: Vec<ServiceNeed>,
+    /// What is known already to stand in its way.
+    pub(super) problems: Vec<Problem>,
     /// Why other registries did not deliver.
     pub(super) passed_over: Vec<String>,
     /// The newest version that is known, when it is not what is meant.
@@ -48,6 +52,23 @@ pub(super) struct Target {
 }
 
 impl Target {
+    fn new(name: PluginName, source: Source) -> Self {
+        Self {
+            name,
+            source,
+            dependencies: Vec::new(),
+            services: Vec::new(),
+            problems: Vec::new(),
+            passed_over: Vec::new(),
+            newest: None,
+        }
+    }
+
+    /// Whether a service of which nobody gives the address has this variable: it is told with the service.
+    pub(super) fn tells_of(&self, variable: &str) -> bool {
+        !self.problems.is_empty() && self.services.iter().any(|need| need.variable.as_deref() == Some(variable))
+    }
+
     /// Whether what is installed is what was asked for. The same version with another digest is an error, unless it
     /// comes from the bundled registry, whose archives are built anew with the program.
     pub(super) fn accepts(&self, receipt: &Receipt) -> Result<bool, Error> {
@@ -110,9 +131,15 @@ pub(super) type Found = (String, Result<Target, Error>);
 impl Finder<'_> {
     /// Finds the targets of all words and of what they need, each once.
     pub(super) async fn find(&self, specs: Vec<(String, PluginSpec)>) -> Vec<Found> {
+        self.find_beside(&[], specs).await
+    }
+
+    /// The same for what is not found already.
+    pub(super) async fn find_beside(&self, earlier: &[Found], specs: Vec<(String, PluginSpec)>) -> Vec<Found> {
         let mut found: Vec<Found> = Vec::new();
-        let mut known: BTreeSet<PluginName> = BTreeSet::new();
-        let mut waiting: std::collections::VecDeque<(String, PluginSpec)> = specs.into();
+        let earlier = earlier.iter().filter_map(|(_, target)| target.as_ref().ok());
+        let mut known: BTreeSet<PluginName> = earlier.map(|target| target.name.clone()).collect();
+        let mut waiting: VecDeque<(String, PluginSpec)> = specs.into();
         while let Some((word, spec)) = waiting.pop_front() {
             if let PluginSpec::Named { name, .. } = &spec
                 && !known.insert(name.clone())
@@ -123,10 +150,7 @@ impl Finder<'_> {
             if let Ok(target) = &target {
                 known.insert(target.name.clone());
                 let missing = target.dependencies.iter().filter(|name| !known.contains(name));
-                waiting.extend(missing.map(|name| {
-                    let spec = PluginSpec::Named { registry: None, name: name.clone(), version: None };
-                    (name.as_str().to_owned(), spec)
-                }));
+                waiting.extend(missing.map(PluginSpec::of));
             }
             let name = target.as_ref().map_or(word, |target| target.name.as_str().to_owned());
             found.push((name, target));
@@ -136,7 +160,7 @@ impl Finder<'_> {
 
     async fn find_one(&self, spec: &PluginSpec) -> Result<Target, Error> {
         match spec {
-            PluginSpec::Local(path) => self.local(path),
+            PluginSpec::Local(path) => self.local(path).await,
             PluginSpec::Named { registry, name, version } => {
                 let registry = registry.as_deref().or(self.registry);
                 self.named(name, registry, version.as_ref()).await
@@ -144,21 +168,26 @@ impl Finder<'_> {
         }
     }
 
-    fn local(&self, path: &std::path::Path) -> Result<Target, Error> {
+    async fn local(&self, path: &std::path::Path) -> Result<Target, Error> {
         let path = self.cx.settings.working_dir.join(path);
         let shown = path.display().to_string();
         let refused = |source| Error::Package { plugin: shown.clone(), source };
         let manifest = Package::peek(&path).map_err(refused)?;
         let source = if path.is_dir() { Source::Folder(path) } else { Source::Archive(path) };
-        Ok(Target {
-            services: manifest.requires.services,
-            name: manifest.name,
-            source,
-            // What a local package needs is looked up by its author.
-            dependencies: Vec::new(),
-            passed_over: Vec::new(),
-            newest: None,
-        })
+        let mut target = Target::new(manifest.name.clone(), source);
+        self.take_needs(&mut target, &manifest).await;
+        Ok(target)
+    }
+
+    /// What a manifest says beyond the registry, or in place of it.
+    pub(super) async fn take_needs(&self, target: &mut Target, manifest: &Manifest) {
+        let Requires { dependencies, services, .. } = &manifest.requires;
+        // The manifest has the last word on what it knows; what only the registry says of its services stays.
+        target.services.retain(|known| services.iter().all(|need| need.name != known.name));
+        target.services.extend(services.iter().cloned());
+        let names = dependencies.iter().filter_map(|word| word.parse::<PluginName>().ok());
+        let names: Vec<PluginName> = names.filter(|name| !target.dependencies.contains(name)).collect();
+        target.dependencies.extend(self.catalog.plugins_among(&target.name, names).await);
     }
 
     async fn named(
@@ -180,13 +209,21 @@ impl Finder<'_> {
         for note in &selection.notes {
             self.cx.reporter.event(Event::Warning { text: note });
         }
+        let release = selection.release;
+        let dependencies = self.catalog.plugin_dependencies(&release).into_iter();
+        let mut services = release.services.clone();
+        let is_plugin = |name: &PluginName| {
+            let word = name.as_str();
+            if is_service(word) && services.iter().all(|need| need.name != word) {
+                services.push(ServiceNeed::guessed(word.to_owned()));
+            }
+            !is_service(word)
+        };
         Ok(Target {
-            name: name.clone(),
-            dependencies: self.catalog.plugin_dependencies(&selection.release),
-            services: selection.release.services.clone(),
+            dependencies: dependencies.filter(is_plugin).collect(),
+            services,
             passed_over: selection.passed_over.iter().map(ToString::to_string).collect(),
-            source: Source::Release(Box::new(selection.release)),
-            newest: None,
+            ..Target::new(name.clone(), Source::Release(Box::new(release)))
         })
     }
 
@@ -194,13 +231,10 @@ impl Finder<'_> {
     async fn installed(&self, name: &PluginName, receipt: &Receipt) -> Target {
         let active = Package::peek(&self.cx.state.active_package(name.as_str()));
         let mut target = Target {
-            name: name.clone(),
-            source: Source::Installed,
             // Without a readable package there is nothing to repair, which the pipeline says better.
             services: active.map(|manifest| manifest.requires.services).unwrap_or_default(),
             dependencies: receipt.dependencies.clone(),
-            passed_over: Vec::new(),
-            newest: None,
+            ..Target::new(name.clone(), Source::Installed)
         };
         if receipt.registry != BUNDLED {
             return target;

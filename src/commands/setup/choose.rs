@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::http::Http;
 use crate::name::PluginName;
-use crate::needs::address_of;
+use crate::needs::is_service;
 use crate::project::Project;
 use crate::registries;
 use crate::registry::{LicenceNeed, Release};
@@ -52,7 +52,7 @@ pub(super) async fn plugins(cx: &Context, project: &Project, flags: &RegistryFla
 
 /// Services come by themselves with what needs them.
 fn is_offered(release: &Release) -> bool {
-    let is_service = address_of(release.name.as_str(), "").is_some();
+    let is_service = is_service(release.name.as_str());
     release.not_installable.is_none() && release.licence_need == LicenceNeed::None && !is_service
 }
 

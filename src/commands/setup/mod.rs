@@ -15,7 +15,7 @@ use crate::project::{Project, Strictness};
 use crate::ui::{Event, table};
 use crate::values::Values;
 
-use super::install::{self, Surveyed};
+use super::install::{self, Downloads, Surveyed};
 
 pub use report::SetupReport;
 
@@ -39,7 +39,8 @@ pub async fn run(cx: &Context, arguments: SetupArguments) -> Result<SetupReport,
             wanted.sets.core_only = true;
         }
     }
-    let surveyed = survey(cx, &wanted).await?;
+    let downloads = Downloads::default();
+    let surveyed = survey(cx, &wanted, (&project, &downloads)).await?;
     let answers = if is_guided { ask_missing(cx, &surveyed).await? } else { BTreeMap::new() };
     let manifests: Vec<_> = surveyed.iter().map(|(_, known)| &known.manifest).collect();
     let values = Values::read(&cx.settings.config_dir, &project.name)?;
@@ -55,7 +56,8 @@ pub async fn run(cx: &Context, arguments: SetupArguments) -> Result<SetupReport,
     // What was installed before may read a variable that is new: it is made anew where its configuration has changed.
     let before = cx.state.receipts(&project.name)?.into_iter().flatten();
     wanted.plugins.extend(before.map(|receipt| receipt.plugin.as_str().to_owned()));
-    let mut installed = install::run(cx, &wanted).await?;
+    let project = cx.project(Strictness::Strict)?;
+    let mut installed = install::run_in(cx, &wanted, (&project, &downloads)).await?;
     installed.is_set = true;
     if installed.restart.is_none() && installed.has_changed() {
         installed.restart = install::restart_backend(cx, arguments.skip_restart).await?;
@@ -80,10 +82,14 @@ fn installation(arguments: &SetupArguments) -> InstallArguments {
 }
 
 /// What can be installed; the rest is named with the reason, which `install` says again at the end.
-async fn survey(cx: &Context, wanted: &InstallArguments) -> Result<Vec<(String, Surveyed)>, Error> {
+async fn survey(
+    cx: &Context,
+    wanted: &InstallArguments,
+    place: (&Project, &Downloads),
+) -> Result<Vec<(String, Surveyed)>, Error> {
     let mut surveyed = Vec::new();
     let mut refused = Vec::new();
-    for (name, known) in install::survey(cx, wanted).await? {
+    for (name, known) in install::survey(cx, wanted, place).await? {
         match known {
             Ok(known) => surveyed.push((name, known)),
             Err(error) => refused.push((name, error)),

@@ -126,13 +126,34 @@ fn ports_of_the_first_generation_are_found_where_they_hide() {
 #[test]
 fn dependencies_are_read_in_every_shape() {
     let names = |value: Value| with("dependencies", value).unwrap().requires.dependencies;
-    assert_eq!(names(json!(["redis", "realtime", "jobs"])), ["redis", "jobs"]);
+    assert_eq!(names(json!(["redis-tools", "realtime", "jobs"])), ["redis-tools", "jobs"]);
     assert_eq!(names(json!({"required": ["a"], "optional": ["b"]})), ["a"]);
     assert_eq!(names(json!({"plugins": ["a"]})), ["a"]);
     assert!(names(json!({"npm": ["stripe"], "system": ["curl"]})).is_empty());
     assert_eq!(names(json!({"a": ">=1.0.0"})), ["a"]);
     assert!(names(json!(null)).is_empty());
     assert_eq!(with("minNselfVersion", json!("0.4.8")).unwrap().requires.host.as_deref(), Some(">=0.4.8"));
+}
+
+/// The services that a manifest with these dependencies and required variables needs: name, variable, whether guessed.
+fn services(dependencies: &Value, required: &Value) -> Vec<(String, Option<String>, bool)> {
+    let manifest = json!({
+        "name": "realtime", "version": "1.0.0", "dependencies": dependencies, "envVars": { "required": required },
+    });
+    let needs = read(&manifest).unwrap().requires.services;
+    needs.into_iter().map(|need| (need.name, need.variable, need.is_guess)).collect()
+}
+
+#[test]
+fn services_are_seen_in_dependencies_and_in_required_variables() {
+    let need = |name: &str, variable: Option<&str>, is_guess| (name.to_owned(), variable.map(str::to_owned), is_guess);
+    assert_eq!(services(&json!(["redis", "jobs"]), &json!([])), [need("redis", None, true)]);
+    assert_eq!(
+        services(&json!(["redis"]), &json!(["REALTIME_REDIS_URL", "DATABASE_URL"])),
+        [need("redis", Some("REALTIME_REDIS_URL"), false), need("postgres", Some("DATABASE_URL"), false)]
+    );
+    let with_default = json!([{ "name": "REDIS_URL", "default": "redis://here" }]);
+    assert!(services(&json!([]), &with_default).is_empty());
 }
 
 #[test]

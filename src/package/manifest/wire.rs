@@ -5,9 +5,9 @@ use semver::VersionReq;
 use serde_json::Value;
 
 use super::fields::{Fields, wrong};
-use super::{Manifest, ManifestError, Requires, service, values, variables};
+use super::{Manifest, ManifestError, Requires, Variable, service, values, variables};
 use crate::name::{PluginName, parse_version, shown};
-use crate::needs::{Condition, ServiceNeed};
+use crate::needs::{Condition, ServiceNeed, is_service, service_of_variable};
 
 /// The newest generation that is understood.
 const NEWEST_GENERATION: u64 = 2;
@@ -28,6 +28,7 @@ pub(super) fn manifest(document: &Value) -> Result<Manifest, ManifestError> {
     let ports = service::ports(&top, &name, &variables)?;
     let text = |key: &str| top.text(key).map(|text| text.unwrap_or_default().to_owned());
     let mut requires = requires(&top, generation, &name)?;
+    imply_services(&mut requires, &name, &variables);
     for need in &mut requires.services {
         let declared = variables.iter().find(|variable| need.variable.as_ref() == Some(&variable.name));
         need.aliases = declared.map(|variable| variable.aliases.clone()).unwrap_or_default();
@@ -83,6 +84,32 @@ fn requires(top: &Fields<'_>, generation: u64, name: &PluginName) -> Result<Requ
     }
     let services = stated.list("services")?.iter().map(service_need).collect::<Result<_, _>>()?;
     Ok(Requires { host, dependencies, services })
+}
+
+/// Manifests name services among their dependencies too, or show that they need one by a required variable alone.
+fn imply_services(requires: &mut Requires, plugin: &PluginName, variables: &[Variable]) {
+    let Requires { dependencies, services, .. } = requires;
+    let is_other = |word: &str| is_service(word) && word != plugin.as_str();
+    for word in dependencies.extract_if(.., |word| is_other(word)) {
+        if services.iter().all(|need| need.name != word) {
+            services.push(ServiceNeed::guessed(word));
+        }
+    }
+    let is_open = |variable: &&Variable| variable.default.is_none() && variable.generated.is_none();
+    for variable in variables.iter().filter(is_open) {
+        let Some(service) = service_of_variable(plugin, &variable.name).filter(|service| is_other(service)) else {
+            continue;
+        };
+        match services.iter_mut().find(|need| need.name == service) {
+            Some(need) if need.variable.is_none() => {
+                need.variable = Some(variable.name.clone());
+                need.is_guess = false;
+            }
+            None if variable.required => services
+                .push(ServiceNeed { variable: Some(variable.name.clone()), ..ServiceNeed::named(service.to_owned()) }),
+            _ => {}
+        }
+    }
 }
 
 /// The lowest and highest host versions of the first generation, as a range.

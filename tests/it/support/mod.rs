@@ -9,6 +9,7 @@ mod proxy;
 mod sandbox;
 mod schema;
 mod server;
+mod terminal;
 
 pub(crate) use bundle::{bundle, node_client, passes};
 pub(crate) use engine::Engine;
@@ -18,6 +19,7 @@ pub(crate) use proxy::{Fault, Proxy};
 pub(crate) use sandbox::{Outcome, Running, Sandbox, unique, write_program};
 pub(crate) use schema::assert_valid_output;
 pub(crate) use server::{Answer, Registry, Server};
+pub(crate) use terminal::exit_code;
 
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU16, Ordering};

@@ -30,6 +30,9 @@ pub enum Error {
     Engine(#[from] EngineError),
     #[error("{}", preflight_text(.0))]
     Preflight(Vec<Problem>),
+    /// What is wrong with the machine itself: it stops all plugins of a command.
+    #[error("{}", preflight_text(.0))]
+    Unfit(Vec<Problem>),
     #[error(transparent)]
     Project(#[from] ProjectError),
     #[error("`{plugin}` did not become healthy: {verdict}")]
@@ -78,7 +81,7 @@ impl Error {
             Self::Package { source, .. } => source.exit_class(),
             Self::DigestMoved { .. } | Self::DependencyCycle(_) => 5,
             Self::Engine(error) if error.is_preflight() => 6,
-            Self::Preflight(_) | Self::Project(_) => 6,
+            Self::Preflight(_) | Self::Unfit(_) | Self::Project(_) => 6,
             Self::Unhealthy { .. } => 7,
             Self::RollbackIncomplete { .. } => 8,
             Self::State(StateError::Busy { .. }) => 9,
@@ -104,6 +107,7 @@ impl Error {
             Self::Package { .. } => "package.refused",
             Self::Engine(_) => "engine",
             Self::Preflight(_) => "preflight",
+            Self::Unfit(_) => "preflight.machine",
             Self::Project(_) => "project",
             Self::Unhealthy { .. } => "plugin.unhealthy",
             Self::Sick { .. } => "plugin.sick",
@@ -135,7 +139,9 @@ impl Error {
             Self::Http(_) => Some("work without the network: add --offline".into()),
             Self::Package { source, .. } => source.hint(),
             Self::Engine(error) => error.hint(),
-            Self::Preflight(problems) => problems.iter().find_map(|problem| problem.hint.clone()),
+            Self::Preflight(problems) | Self::Unfit(problems) => {
+                problems.iter().find_map(|problem| problem.hint.clone())
+            }
             Self::Project(error) => error.hint(),
             Self::Unhealthy { plugin, verdict, .. } if verdict.contains("exited") => Some(format!(
                 "nothing was kept; set what its last lines ask for: nself plugin install {plugin} --env KEY=VALUE"

@@ -28,6 +28,7 @@ pub mod fs;
 pub mod health;
 pub mod http;
 pub mod interrupt;
+pub mod machine;
 pub mod name;
 pub mod needs;
 pub mod package;

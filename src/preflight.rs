@@ -11,6 +11,9 @@ use crate::environment::Variables;
 use crate::name::{PluginName, shown};
 use crate::package::manifest::{Manifest, Variable, parse_memory};
 
+/// The oldest backend CLI that plugins are installed beside.
+const OLDEST_BACKEND: semver::Version = semver::Version::new(0, 9, 8);
+
 /// Something that stands in the way, and what helps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
@@ -114,6 +117,15 @@ pub fn privileges(manifest: &Manifest, is_allowed: bool) -> Option<Problem> {
         code: "privileges",
         message: format!("`{}` asks for {}", manifest.name, granted(manifest).join(", ")),
         hint: Some(format!("if you trust it: nself plugin install {} --allow-privileged", manifest.name)),
+    })
+}
+
+/// The problem that the backend CLI is older than what plugins are installed beside.
+pub fn backend_too_old(program: &Path, version: &semver::Version) -> Option<Problem> {
+    (*version < OLDEST_BACKEND).then(|| Problem {
+        code: "backend.too_old",
+        message: format!("the backend CLI `{}` is {version}; {OLDEST_BACKEND} or later is needed", program.display()),
+        hint: Some("update it: nself update".into()),
     })
 }
 

@@ -1,10 +1,11 @@
 //! Preflight: what can be known to fail is found before anything is fetched, built or changed.
 
 use std::net::TcpListener;
+use std::process::Command;
 
 use serde_json::json;
 
-use crate::support::{Engine, Package, Proxy, Registry, Sandbox, State, ask, free_port};
+use crate::support::{Engine, Package, Proxy, Registry, Sandbox, State, ask, free_port, write_program};
 
 #[test]
 fn a_port_that_a_process_holds_is_found_before_the_download() {
@@ -287,4 +288,78 @@ fn an_engine_that_is_too_old_is_refused() {
     let mut sandbox = sandbox.with("DOCKER_HOST", old.url("").replace("http", "tcp"));
     sandbox.install(&package, &[]).ends_with(6).says(&["speaks API 1.24", "hint:"]);
     sandbox.unset("DOCKER_HOST");
+}
+
+/// A file system of 32 MiB, for as long as it lives.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    fn at(path: std::path::PathBuf) -> Self {
+        std::fs::create_dir_all(&path).unwrap();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=32m", "tmpfs"]).arg(&path).status();
+        assert!(mounted.is_ok_and(|status| status.success()), "a small disk must be mounted, which takes root");
+        Self(path)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_stops_all_plugins_before_anything_is_fetched() {
+    let registry = Registry::start();
+    let (first, second) = (Package::new("first"), Package::new("second"));
+    registry.add(&first);
+    registry.add(&second);
+    let mut sandbox = Sandbox::of(&registry);
+    let disk = SmallDisk::at(sandbox.path("small"));
+    sandbox.set("NSELF_PLUGIN_DIR", disk.0.join("plugins").display().to_string());
+    let before = State::of(&sandbox);
+    let outcome = sandbox.plugin(&["install", &first.name, &second.name]).ends_with(6);
+    let outcome = outcome.says(&["no room for plugins in", "MiB are needed", "du -xhd1"]);
+    assert_eq!(outcome.stderr.matches("no room for plugins").count(), 1, "{outcome}");
+    assert_eq!(registry.downloads(&first), 0);
+    before.assert_unchanged(&sandbox, &outcome);
+}
+
+#[test]
+fn an_image_is_not_made_where_the_engine_has_no_room_and_a_repair_needs_none() {
+    let registry = Registry::start();
+    let package = Package::new("probe");
+    registry.add(&package);
+    let mut sandbox = Sandbox::of(&registry);
+    let disk = SmallDisk::at(sandbox.path("small"));
+    let proxy = Proxy::start(&sandbox);
+    sandbox.set("DOCKER_HOST", proxy.address());
+    sandbox.plugin(&["install", &package.name]).ok();
+    proxy.tells(json!({ "DockerRootDir": disk.0 }));
+    Engine::remove_container(&sandbox.container_name(&package.name));
+    sandbox.plugin(&["install", &package.name]).ok().answers(&["is repaired"]);
+    let before = State::of(&sandbox);
+    let outcome = sandbox.install(&Package::new("other"), &[]).ends_with(6);
+    before.assert_unchanged(&sandbox, &outcome.says(&["no room for images in", "docker system prune"]));
+}
+
+#[test]
+fn a_backend_cli_that_is_too_old_stops_an_installation() {
+    let mut sandbox = Sandbox::new();
+    let folder = sandbox.path("bin");
+    std::fs::create_dir(&folder).unwrap();
+    write_program(&folder.join("nself"), "#!/bin/sh\necho 'nself 0.9.6'\n");
+    sandbox.set("PATH", format!("{}:/usr/bin:/bin", folder.display()));
+    let package = Package::new("probe");
+    sandbox.install(&package, &[]).ends_with(6).says(&["is 0.9.6; 0.9.8 or later is needed", "nself update"]);
+    assert!(sandbox.container(&package.name).is_none());
+}
+
+#[test]
+fn more_memory_than_there_is_is_a_warning() {
+    let sandbox = Sandbox::new();
+    let package = Package::new("probe");
+    let variable = package.port_variable().replace("_PORT", "_MEMORY");
+    let outcome = sandbox.install(&package, &["--env", &format!("{variable}=1000g")]).ok();
+    outcome.says(&["the plugins may take", "more than there is", &format!("set {variable} 128m")]);
 }

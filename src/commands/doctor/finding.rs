@@ -93,29 +93,9 @@ impl From<Error> for Trouble {
     }
 }
 
-/// Bytes as people say them.
-pub(super) fn size(bytes: u64) -> String {
-    const MIB: u64 = 1 << 20;
-    const GIB: u64 = 1 << 30;
-    if bytes >= 10 * GIB {
-        format!("{} GiB", bytes / GIB)
-    } else if bytes >= GIB {
-        format!("{}.{} GiB", bytes / GIB, bytes % GIB * 10 / GIB)
-    } else {
-        format!("{} MiB", bytes / MIB)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_said_in_the_unit_that_fits() {
-        assert_eq!(size(300 << 20), "300 MiB");
-        assert_eq!(size(3 << 29), "1.5 GiB");
-        assert_eq!(size(25 << 30), "25 GiB");
-    }
 
     #[test]
     fn the_causes_of_an_error_are_in_its_line_once() {

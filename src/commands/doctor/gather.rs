@@ -1,7 +1,6 @@
 //! Gathers every fact that the doctor judges: asks the engine, the registries and the backend CLI at the same time, then
 //! looks at plugins and leftovers. Changes nothing: makes no folder, takes no lock, writes no cache.
 
-use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +12,7 @@ use super::candidates::Ground;
 use super::engine::EngineFacts;
 use super::finding::Trouble;
 use super::leftovers::{self, Leftovers};
-use super::machine::{Asked, Disk, Folder, FolderState, Memory, Space};
+use super::machine::{Disk, Folder, FolderState};
 use super::plugins::PluginFacts;
 use super::registries::{AddressFacts, RegistriesFacts};
 use super::surroundings::{BackendFacts, EnvFileFacts, NetworkFacts, ProjectFacts, names_a_secret};
@@ -25,6 +24,7 @@ use crate::environment::Variables;
 use crate::error::Error;
 use crate::fs;
 use crate::http::{Deadlines, Http};
+use crate::machine::{Asked, Memory, Space, Store, nearest};
 use crate::name::PluginSpec;
 use crate::project::{self, DEFAULT_PROJECT, Project, ProjectError, Strictness};
 use crate::registries;
@@ -239,27 +239,18 @@ fn network_facts(observed: &Observed, project: &Project, variables: &Variables<'
 
 fn disks(cx: &Context, info: Option<&EngineInfo>) -> Vec<Disk> {
     let images = info.and_then(|info| info.root_dir.clone());
-    let images = images.map(|path| Disk { what: "images", space: Space::of(&path), path });
-    let plugins = cx.settings.plugin_dir.clone();
-    let space = nearest(&plugins).and_then(|(path, _)| Space::of(&path));
-    images.into_iter().chain([Disk { what: "plugins", path: plugins, space }]).collect()
+    let images = images.map(|path| (Store::Images, path));
+    let places = images.into_iter().chain([(Store::Plugins, cx.settings.plugin_dir.clone())]);
+    places.map(|(store, path)| Disk { store, space: Space::of(store, &path), path }).collect()
 }
 
 fn memory(info: Option<&EngineInfo>, plugins: &[PluginFacts]) -> Memory {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let of = |key: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
-        line.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
-    };
     let asked = plugins.iter().filter_map(|plugin| {
         let (name, prefix) = (plugin.name.as_str().to_owned(), plugin.name.variable_prefix());
         plugin.memory.map(|bytes| Asked { plugin: name, prefix, bytes, is_running: plugin.is_running() })
     });
-    Memory {
-        total: info.and_then(|info| info.memory).or_else(|| of("MemTotal")),
-        available: of("MemAvailable"),
-        asked: asked.collect(),
-    }
+    let here = Memory::of_this_machine();
+    Memory { total: info.and_then(|info| info.memory).or(here.total), asked: asked.collect(), ..here }
 }
 
 fn folders(cx: &Context) -> Vec<Folder> {
@@ -279,11 +270,6 @@ fn folders(cx: &Context) -> Vec<Folder> {
         Folder { what, exposed: files.filter(|file| fs::is_readable_by_others(file)).collect(), state, path }
     };
     places.into_iter().map(folder).collect()
-}
-
-/// The path itself, or what is there of the way to it.
-fn nearest(path: &Path) -> Option<(PathBuf, Metadata)> {
-    path.ancestors().find_map(|place| Some((place.to_path_buf(), place.metadata().ok()?)))
 }
 
 fn folder_state(path: &Path) -> FolderState {

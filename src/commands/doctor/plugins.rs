@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::finding::{Finding, Trouble, size};
+use super::finding::{Finding, Trouble};
 use crate::docker::PortHolder;
+use crate::machine::size;
 use crate::name::PluginName;
 use crate::package::manifest::Variable;
 use crate::preflight::{self, Problem};

@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use semver::Version;
 
 use super::finding::{Finding, Trouble};
-
-/// The oldest backend CLI that plugins are installed beside.
-const OLDEST_BACKEND: Version = Version::new(0, 9, 8);
+use crate::preflight;
 
 /// The project as it was found.
 #[derive(Debug, Default)]
@@ -106,14 +104,13 @@ pub(super) fn backend(facts: &BackendFacts) -> Finding {
             .mend("for `nself init`, `nself build` and the like install it: see https://nself.org");
     };
     let subject = program.display().to_string();
-    match version {
-        None => Finding::warning("backend", subject.clone(), "does not tell its version")
-            .mend(format!("ask it: {subject} --version")),
-        Some(version) if *version < OLDEST_BACKEND => {
-            Finding::failed("backend", subject, format!("is {version}; {OLDEST_BACKEND} or later is needed"))
-                .mend("update it: nself update")
-        }
-        Some(version) => Finding::ok("backend", subject, format!("is {version}")),
+    let Some(version) = version else {
+        return Finding::warning("backend", subject.clone(), "does not tell its version")
+            .mend(format!("ask it: {subject} --version"));
+    };
+    match preflight::backend_too_old(program, version) {
+        Some(problem) => Finding::of_problem("backend", subject, problem),
+        None => Finding::ok("backend", subject, format!("is {version}")),
     }
 }
 

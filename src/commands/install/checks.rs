@@ -104,8 +104,8 @@ pub(super) async fn check(
     let missing: Vec<Variable> = assembled.missing.iter().filter(|one| !target.tells_of(&one.name)).cloned().collect();
     problems.extend(preflight::missing_variables(name, &missing));
     if wanted.manifest.requires.host.is_some() || target.lowest_host().is_some() {
-        let host = crate::backend::host_version().await;
-        problems.extend(preflight::host_too_old(wanted.manifest, target.lowest_host(), &host));
+        let host = shared.fitness.host().await;
+        problems.extend(preflight::host_too_old(wanted.manifest, target.lowest_host(), host));
     }
     problems.extend(preflight::privileges(wanted.manifest, shared.allow_privileged));
     for (port, host) in &wanted.ports {

@@ -3,6 +3,7 @@
 
 mod checks;
 mod downloads;
+mod fitness;
 mod next;
 mod pipeline;
 mod receipt;
@@ -35,6 +36,7 @@ pub use downloads::Downloads;
 pub use report::{How, InstallReport, Outcome};
 pub use restart::{Restart, restart_backend};
 
+use fitness::Fitness;
 use pipeline::{Shared, variables};
 use target::{Finder, Found};
 
@@ -54,9 +56,12 @@ pub async fn run_in(
         if !arguments.dry_run {
             ensure_internal_secret(cx, &shared.project.name).await?;
         }
-        let results = schedule::install_all(shared, found).await;
+        let mut results = schedule::install_all(shared, found).await;
         if results.iter().all(|(_, outcome)| matches!(outcome, Outcome::Failed(_))) && !arguments.dry_run {
             undo::forget_unused_secret(cx, &shared.project.name).await?;
+        }
+        if let Some(error) = report::only_unfit(&mut results) {
+            return Err(error);
         }
         Ok(InstallReport {
             project: shared.project.name.clone(),
@@ -140,6 +145,7 @@ async fn with_targets<T>(
         force: arguments.force,
         dry_run: arguments.dry_run,
         downloads,
+        fitness: Fitness::new(),
         had_network: OnceLock::new(),
         claimed: Mutex::new(HashMap::new()),
     };

@@ -26,6 +26,7 @@ use crate::values::Values;
 
 use super::checks::{check, check_port_early, leave_out_taken, wanted_ports};
 use super::downloads::Downloads;
+use super::fitness::Fitness;
 use super::receipt::{receipt, secrets};
 use super::report::{How, Outcome};
 use super::stage::stage;
@@ -45,6 +46,7 @@ pub(super) struct Shared<'a> {
     pub(super) force: bool,
     pub(super) dry_run: bool,
     pub(super) downloads: &'a Downloads,
+    pub(super) fitness: Fitness,
     /// The addresses of services that plugins need, by the service's name.
     pub(super) services: BTreeMap<String, String>,
     /// Whether the project's network was there before this command made it.
@@ -102,6 +104,7 @@ async fn attempt(shared: &Shared<'_>, target: &Target, order: &Order) -> Result<
     if let Some(current) = find_current(shared, target, &before).await? {
         return Ok(current);
     }
+    shared.fitness.check(shared).await?;
     check_port_early(shared, target, &before.values, &before.observed).await?;
     let transaction = format!("{}.{}", target.name, fs::random_id());
     let outcome = stage_and_apply(shared, (target, order), &before, &transaction).await;
@@ -294,7 +297,13 @@ async fn check_and_find_image(
         check(shared, target, wanted, assembled, observed),
         find_image(docker, recipe, package, (wanted.transaction, &shared.home))
     );
-    checked.and(image)
+    checked?;
+    let image = image?;
+    if !matches!(image, ImageNeed::Present { .. }) {
+        shared.fitness.check_for_images(shared).await?;
+    }
+    shared.fitness.count_memory(shared, wanted, observed);
+    Ok(image)
 }
 
 async fn find_image(

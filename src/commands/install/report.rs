@@ -137,8 +137,11 @@ impl Report for InstallReport {
         fields
     }
 
+    /// What is wrong with the machine is told once, however many plugins it stopped.
     fn errors(&self) -> Vec<&Error> {
-        self.failures().collect()
+        let is_unfit = |error: &&Error| matches!(error, Error::Unfit(_));
+        let unfit = self.failures().find(is_unfit);
+        unfit.into_iter().chain(self.failures().filter(|error| !is_unfit(error))).collect()
     }
 
     fn text(&self, style: Style) -> String {
@@ -151,6 +154,20 @@ impl Report for InstallReport {
             lines.extend(next::steps(&self.results).into_iter().map(|step| format!("next: {step}")));
         }
         lines.join("\n")
+    }
+}
+
+/// What is wrong with the machine, where nothing was done because of it.
+pub(super) fn only_unfit(results: &mut Vec<(String, Outcome)>) -> Option<Error> {
+    let is_done = |outcome: &Outcome| matches!(outcome, Outcome::Installed { .. } | Outcome::Planned(_));
+    if results.iter().any(|(_, outcome)| is_done(outcome)) {
+        return None;
+    }
+    let is_unfit = |outcome: &Outcome| matches!(outcome, Outcome::Failed(error) if matches!(**error, Error::Unfit(_)));
+    let place = results.iter().position(|(_, outcome)| is_unfit(outcome))?;
+    match results.swap_remove(place).1 {
+        Outcome::Failed(error) => Some(*error),
+        _ => None,
     }
 }
 

@@ -135,7 +135,8 @@ async fn foreign_manifest(shared: &Shared<'_>, target: &Target) -> Result<Option
     }
     let values = Values::read(&cx.settings.config_dir, &shared.project.name)?;
     let observed = cx.docker().await?.observe(&shared.home).await?;
-    if check_port_early(shared, target, &values, &observed).await.is_err() {
+    let fitness = shared.fitness.check(shared).await;
+    if fitness.is_err() || check_port_early(shared, target, &values, &observed).await.is_err() {
         return Ok(None);
     }
     manifest_of(shared, target).await.map(Some)

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustix::process::Signal;
+use serde_json::Value;
 
 use super::engine::socket_path;
 use super::sandbox::{Outcome, Sandbox, send};
@@ -46,6 +47,8 @@ struct Plan {
 #[derive(Default)]
 struct Shared {
     plan: Mutex<Plan>,
+    /// What the engine is made to say of itself (`/info`) in place of its own words.
+    told: Mutex<Option<Value>>,
     /// The program's process id while it runs.
     program: AtomicU32,
 }
@@ -98,6 +101,11 @@ impl Proxy {
         self.shared.plan.lock().unwrap().has_fired
     }
 
+    /// Lets the engine say other things of itself than it would: fields of `/info`.
+    pub(crate) fn tells(&self, fields: Value) {
+        *self.shared.told.lock().unwrap() = Some(fields);
+    }
+
     /// Lets a held request go on.
     pub(crate) fn release(&self) {
         self.shared.plan.lock().unwrap().is_released = true;
@@ -147,6 +155,9 @@ fn pass(mut client: UnixStream, shared: &Shared) -> std::io::Result<()> {
         return Ok(());
     }
     let Some((head, rest)) = read_head(&mut client)? else { return Ok(()) };
+    if let Some(info) = shared.told.lock().unwrap().clone().filter(|_| asks_for_info(&head)) {
+        return answer(&mut client, "200 OK", &other_info(&info));
+    }
     // A busy machine may run the program before the test has noted who it is.
     let program = || {
         loop {
@@ -160,12 +171,7 @@ fn pass(mut client: UnixStream, shared: &Shared) -> std::io::Result<()> {
         None => forward(client, &head, &rest, Reply::Passed),
         Some(Fault::Answer500) => {
             drain(&client)?;
-            let body = r#"{"message":"the engine is out of sorts"}"#;
-            let length = body.len();
-            write!(
-                client,
-                "HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
-            )
+            answer(&mut client, "500 Internal Server Error", r#"{"message":"the engine is out of sorts"}"#)
         }
         Some(Fault::DropRequest | Fault::Stop) => Ok(()),
         Some(Fault::DropReply) => {
@@ -196,6 +202,28 @@ fn pass(mut client: UnixStream, shared: &Shared) -> std::io::Result<()> {
             forward(client, &head, &rest, Reply::Passed)
         }
     }
+}
+
+fn asks_for_info(head: &str) -> bool {
+    let path = head.split_whitespace().nth(1).unwrap_or_default();
+    head.starts_with("GET") && path.ends_with("/info")
+}
+
+/// What the engine says of itself, with these fields in place of its own.
+fn other_info(fields: &Value) -> String {
+    let (_, mut info) = super::Engine::request("GET", "/info", None);
+    for (key, value) in fields.as_object().unwrap().clone() {
+        info[key] = value;
+    }
+    info.to_string()
+}
+
+fn answer(client: &mut UnixStream, status: &str, body: &str) -> std::io::Result<()> {
+    let length = body.len();
+    write!(
+        client,
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
 }
 
 /// The request's head, asking for no further request on the same connection, and what of its body came along.

@@ -1,0 +1,81 @@
+//! Whether the machine is fit for what is to be done: what is wrong with it stops every plugin of the command. Looked at
+//! when the first plugin is to be changed, and once.
+
+use semver::Version;
+use tokio::sync::OnceCell;
+
+use super::pipeline::Shared;
+use crate::backend;
+use crate::docker::{Observed, ObservedContainer};
+use crate::error::Error;
+use crate::machine::{Asked, Memory, Store, no_room};
+use crate::plan::{DEFAULT_MEMORY, Wanted};
+use crate::preflight::{self, Problem};
+use crate::ui::Event;
+
+/// What was found out so far.
+#[derive(Debug, Default)]
+pub(super) struct Fitness {
+    problems: OnceCell<Vec<Problem>>,
+    for_images: OnceCell<Option<Problem>>,
+    host: OnceCell<Version>,
+    /// What the plugins of this command may take; `None` once it was told that it is too much.
+    memory: std::sync::Mutex<Option<Memory>>,
+}
+
+impl Fitness {
+    /// Nothing was looked at yet but the kernel's word on memory.
+    pub(super) fn new() -> Self {
+        Self { memory: std::sync::Mutex::new(Some(Memory::of_this_machine())), ..Self::default() }
+    }
+
+    /// The version that a plugin's requirement is compared with.
+    pub(super) async fn host(&self) -> &Version {
+        self.host.get_or_init(backend::host_version).await
+    }
+
+    /// Room for packages and receipts, and a backend CLI that is not too old.
+    pub(super) async fn check(&self, shared: &Shared<'_>) -> Result<(), Error> {
+        let look = || async {
+            let folder = &shared.cx.settings.plugin_dir;
+            let mut problems: Vec<Problem> = no_room(Store::Plugins, folder).into_iter().collect();
+            if let Some(program) = backend::find() {
+                problems.extend(preflight::backend_too_old(&program, self.host().await));
+            }
+            problems
+        };
+        let problems = self.problems.get_or_init(look).await;
+        if problems.is_empty() { Ok(()) } else { Err(Error::Unfit(problems.clone())) }
+    }
+
+    /// Room for one more image where the engine keeps them.
+    pub(super) async fn check_for_images(&self, shared: &Shared<'_>) -> Result<(), Error> {
+        let look = || async {
+            let info = shared.cx.docker().await?.info().await?;
+            Ok::<_, Error>(info.root_dir.and_then(|folder| no_room(Store::Images, &folder)))
+        };
+        match self.for_images.get_or_try_init(look).await? {
+            Some(problem) => Err(Error::Unfit(vec![problem.clone()])),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts what a plugin may take of the memory, and warns when all of them together may take too much.
+    pub(super) fn count_memory(&self, shared: &Shared<'_>, wanted: &Wanted<'_>, observed: &Observed) {
+        let Ok(mut counted) = self.memory.lock() else { return };
+        let Some(memory) = counted.as_mut() else { return };
+        let plugin = &wanted.manifest.name;
+        let mut containers = observed.of_plugin(&shared.project.name, plugin.as_str());
+        memory.asked.push(Asked {
+            plugin: plugin.as_str().to_owned(),
+            prefix: plugin.variable_prefix(),
+            bytes: wanted.memory.or(wanted.manifest.service.memory).unwrap_or(DEFAULT_MEMORY),
+            is_running: containers.any(ObservedContainer::is_running),
+        });
+        if let Some(why) = memory.shortage() {
+            let hint = memory.hint().unwrap_or_default();
+            shared.cx.reporter.event(Event::Warning { text: &format!("{}; {why}; {hint}", memory.text()) });
+            *counted = None;
+        }
+    }
+}

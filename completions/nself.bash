@@ -152,12 +152,16 @@ _nself() {
             return 0
             ;;
         nself__subcmd__doctor)
-            opts="-q -v -h --offline --allow-http --json --quiet --verbose --color --project --project-dir --timeout --help"
+            opts="-q -v -h --core-only --with-auth --all --set --offline --allow-http --json --quiet --verbose --color --project --project-dir --timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -370,12 +374,16 @@ _nself() {
             return 0
             ;;
         nself__subcmd__plugin__subcmd__doctor)
-            opts="-q -v -h --offline --allow-http --json --quiet --verbose --color --project --project-dir --timeout --help"
+            opts="-q -v -h --core-only --with-auth --all --set --offline --allow-http --json --quiet --verbose --color --project --project-dir --timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -786,7 +794,7 @@ _nself() {
             return 0
             ;;
         nself__subcmd__plugin__subcmd__setup)
-            opts="-y -q -v -h --with-services --no-services --core-only --with-auth --all --set --registry --offline --refresh --allow-http --env --skip-restart --yes --json --quiet --verbose --color --project --project-dir --timeout --help"
+            opts="-y -q -v -h --with-services --no-services --core-only --with-auth --all --set --registry --offline --refresh --allow-http --env --skip-restart --allow-privileged --yes --json --quiet --verbose --color --project --project-dir --timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -297,12 +297,16 @@ complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subc
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from restart" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from restart" -s v -l verbose -d 'Say more of what is done and why'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from restart" -s h -l help -d 'Print help'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from doctor" -l set -d 'The plugins of a set: core, auth, integrations, or one that a registry names' -r
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from doctor" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from doctor" -l project -d 'The project\'s name, before what its env files say' -r
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from doctor" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from doctor" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from doctor" -l core-only -d 'The core plugins: realtime, notifications, jobs, file-processing'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from doctor" -l with-auth -d 'The core plugins and those of the set auth'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from doctor" -l all -d 'Every set: core, auth and integrations'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from doctor" -l offline -d 'Never touch the network'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from doctor" -l allow-http -d 'Permit plain http to other machines'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from doctor" -l json -d 'Print one JSON document on standard output'
@@ -368,6 +372,7 @@ complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subc
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l refresh -d 'Fetch registry documents anew, whatever the cache holds'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l allow-http -d 'Permit plain http to other machines'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l skip-restart -d 'Do not restart the backend afterwards; print the command instead'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l allow-privileged -d 'Grant what manifests ask for beyond the hardened defaults'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -s y -l yes -d 'Ask nothing: take what the flags and the environment say'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l json -d 'Print one JSON document on standard output'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -s q -l quiet -d 'Say nothing but the answer and errors'
@@ -663,12 +668,16 @@ complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_sub
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from restart" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from restart" -s v -l verbose -d 'Say more of what is done and why'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from restart" -s h -l help -d 'Print help'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from doctor" -l set -d 'The plugins of a set: core, auth, integrations, or one that a registry names' -r
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from doctor" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from doctor" -l project -d 'The project\'s name, before what its env files say' -r
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from doctor" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from doctor" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from doctor" -l core-only -d 'The core plugins: realtime, notifications, jobs, file-processing'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from doctor" -l with-auth -d 'The core plugins and those of the set auth'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from doctor" -l all -d 'Every set: core, auth and integrations'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from doctor" -l offline -d 'Never touch the network'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from doctor" -l allow-http -d 'Permit plain http to other machines'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from doctor" -l json -d 'Print one JSON document on standard output'
@@ -734,6 +743,7 @@ complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_sub
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l refresh -d 'Fetch registry documents anew, whatever the cache holds'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l allow-http -d 'Permit plain http to other machines'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l skip-restart -d 'Do not restart the backend afterwards; print the command instead'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l allow-privileged -d 'Grant what manifests ask for beyond the hardened defaults'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -s y -l yes -d 'Ask nothing: take what the flags and the environment say'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l json -d 'Print one JSON document on standard output'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -s q -l quiet -d 'Say nothing but the answer and errors'
@@ -832,12 +842,16 @@ complete -c nself -n "__fish_nself_using_subcommand restart" -l json -d 'Print o
 complete -c nself -n "__fish_nself_using_subcommand restart" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c nself -n "__fish_nself_using_subcommand restart" -s v -l verbose -d 'Say more of what is done and why'
 complete -c nself -n "__fish_nself_using_subcommand restart" -s h -l help -d 'Print help'
+complete -c nself -n "__fish_nself_using_subcommand doctor" -l set -d 'The plugins of a set: core, auth, integrations, or one that a registry names' -r
 complete -c nself -n "__fish_nself_using_subcommand doctor" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c nself -n "__fish_nself_using_subcommand doctor" -l project -d 'The project\'s name, before what its env files say' -r
 complete -c nself -n "__fish_nself_using_subcommand doctor" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
 complete -c nself -n "__fish_nself_using_subcommand doctor" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
+complete -c nself -n "__fish_nself_using_subcommand doctor" -l core-only -d 'The core plugins: realtime, notifications, jobs, file-processing'
+complete -c nself -n "__fish_nself_using_subcommand doctor" -l with-auth -d 'The core plugins and those of the set auth'
+complete -c nself -n "__fish_nself_using_subcommand doctor" -l all -d 'Every set: core, auth and integrations'
 complete -c nself -n "__fish_nself_using_subcommand doctor" -l offline -d 'Never touch the network'
 complete -c nself -n "__fish_nself_using_subcommand doctor" -l allow-http -d 'Permit plain http to other machines'
 complete -c nself -n "__fish_nself_using_subcommand doctor" -l json -d 'Print one JSON document on standard output'

@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::docker::{ContainerSpec, Docker, EngineError, ExitWatch, label};
 use crate::error::Error;
 use crate::fs;
-use crate::health::Verdict;
+use crate::health::{Probe, Verdict};
 use crate::name::PluginName;
 use crate::needs::ServiceNeed;
 use crate::package::recipe::Recipe;
@@ -23,6 +23,7 @@ use crate::undo;
 use crate::values::Values;
 
 pub use order::{Needed, Order, Progress};
+pub use proof::Proof;
 
 /// All that an installation needs besides its plan.
 #[derive(Debug)]
@@ -139,7 +140,10 @@ impl Run<'_> {
             }
             Action::StopContainer { name } => self.docker.stop_container(name).await?,
             Action::StartContainer { name } => self.start(name).await?,
-            Action::WaitHealthy { container, port, path } => self.wait_healthy(container, *port, path).await?,
+            Action::WaitHealthy { container, port, path } => {
+                let probe = port.map(|port| Probe { port, path: path.clone() });
+                self.wait_healthy(container, probe).await?;
+            }
             Action::RenameContainer { from, to } => self.docker.rename_container(from, to).await?,
             Action::ActivatePackage { .. } => self.activate().await?,
             Action::WriteReceipt | Action::Finish(_) => {}

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::name::PluginName;
 use crate::sets::SetFlags;
 
 /// What `--version` says after the program's name; the words tell this program from a backend CLI.
@@ -162,7 +163,7 @@ pub struct ServiceFlags {
     pub no_services: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line are independent")]
 pub struct InstallArguments {
     /// NAME, NAME@VERSION, REGISTRY/NAME, or the path of a package folder or archive
@@ -189,12 +190,27 @@ pub struct InstallArguments {
     /// Grant what the manifest asks for beyond the hardened defaults
     #[arg(long)]
     pub allow_privileged: bool,
+    /// What a guided set-up was answered.
+    #[arg(skip)]
+    pub answers: GrantAnswers,
+    /// Whether installed plugins that are not named may have to be made anew in any case.
+    #[arg(skip)]
+    pub renews_others: bool,
     /// Install again although it is installed and healthy
     #[arg(long)]
     pub force: bool,
     /// Answer every question with yes
     #[arg(long, short)]
     pub yes: bool,
+}
+
+/// What was answered for plugins that ask for more than the hardened defaults.
+#[derive(Debug, Clone, Default)]
+pub struct GrantAnswers {
+    /// They may have it.
+    pub granted: Vec<PluginName>,
+    /// They may not, and are left out.
+    pub denied: Vec<PluginName>,
 }
 
 #[derive(Debug, Args)]
@@ -214,6 +230,9 @@ pub struct SetupArguments {
     /// Do not restart the backend afterwards; print the command instead
     #[arg(long)]
     pub skip_restart: bool,
+    /// Grant what manifests ask for beyond the hardened defaults
+    #[arg(long)]
+    pub allow_privileged: bool,
     /// Ask nothing: take what the flags and the environment say
     #[arg(long, short)]
     pub yes: bool,
@@ -329,6 +348,8 @@ pub struct DoctorArguments {
     /// Plugins to check before they are installed, as for install; what is installed is checked anyway
     #[arg(value_name = "PLUGIN")]
     pub plugins: Vec<String>,
+    #[command(flatten)]
+    pub sets: SetFlags,
     /// Never touch the network
     #[arg(long)]
     pub offline: bool,

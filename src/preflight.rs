@@ -81,10 +81,13 @@ pub fn memory_limit(manifest: &Manifest, variables: &Variables<'_>) -> Result<Op
     })
 }
 
+/// The code of [`service_missing`].
+pub const SERVICE_MISSING: &str = "service.missing";
+
 /// The problem that a service which a plugin needs is nowhere to be had; why not.
 pub fn service_missing(plugin: &PluginName, service: &str, variable: Option<&str>, reason: &str) -> Problem {
     Problem {
-        code: "service.missing",
+        code: SERVICE_MISSING,
         message: format!("`{plugin}` needs {}, which nobody gives: {reason}", shown(service)),
         hint: variable
             .map(|variable| format!("give the address of one: nself plugin config {plugin} set {variable} URL")),

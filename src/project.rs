@@ -7,6 +7,8 @@ use crate::fs::{self, FileError};
 
 /// The env files in the order in which they are asked, the first answer counts (design §7).
 pub const ENV_FILES: &[&str] = &[".env.plugins", ".env.local", ".env.dev", ".env"];
+/// Where an example of the first of them may lie, relative to the project's folder.
+pub const EXAMPLES: &[&str] = &[".env.plugins.example", "../.backend/.env.plugins.example"];
 /// What the backend CLI writes into its project.
 pub const COMPOSE_FILE: &str = "docker-compose.yml";
 /// The project's name when nothing says otherwise.
@@ -68,6 +70,8 @@ pub struct Project {
 /// How strictly env files are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strictness {
+    /// As `Strict`, and an example of `.env.plugins` counts as that file where there is none: for what would make it.
+    Prospective,
     /// A malformed line is an error: for what changes something.
     Strict,
     /// A malformed file is passed over with a warning: for what only looks.
@@ -87,7 +91,12 @@ impl Project {
         let mut warnings = Vec::new();
         for name in ENV_FILES {
             let path = folder.join(name);
-            match read_env_file(&path) {
+            let mut read = read_env_file(&path);
+            if matches!(read, Ok(None)) && *name == ENV_FILES[0] && strictness == Strictness::Prospective {
+                let mut examples = EXAMPLES.iter().map(|example| read_env_file(&folder.join(example)));
+                read = examples.find(|example| !matches!(example, Ok(None))).unwrap_or(Ok(None));
+            }
+            match read {
                 Ok(Some(values)) => files.push(EnvFile { path, values }),
                 Ok(None) => {}
                 Err(error) if strictness == Strictness::Lenient => warnings.push(error.to_string()),

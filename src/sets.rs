@@ -51,6 +51,11 @@ impl SetFlags {
     }
 }
 
+/// What a built-in set is for; `None` for a name that is none.
+pub fn purpose(name: &str) -> Option<&'static str> {
+    BUILT_IN.iter().find(|(known, ..)| *known == name).map(|(_, purpose, _)| *purpose)
+}
+
 /// The plugins of a built-in set; `None` for a name that is none.
 pub fn built_in(name: &str) -> Option<Vec<PluginName>> {
     let (.., plugins) = BUILT_IN.iter().find(|(known, ..)| *known == name)?;

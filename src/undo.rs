@@ -10,7 +10,6 @@ use crate::docker::{Docker, Observed, ObservedNetwork, label};
 use crate::environment::INTERNAL_SECRET;
 use crate::error::Error;
 use crate::fs;
-use crate::health::Probe;
 use crate::state::{Finish, Record, StateError, Undo};
 use crate::ui::Event;
 use crate::values::{Values, WHOLE_PROJECT};
@@ -182,8 +181,7 @@ async fn observe(cx: &Context, docker: &Docker) -> Result<Observed, Error> {
 /// The earlier version must be as healthy as it was: its receipt says where to ask.
 async fn wait_restored(cx: &Context, record: &Record) -> Result<(), Error> {
     let Some(receipt) = cx.state.receipt(&record.project, &record.plugin)? else { return Ok(()) };
-    let Some(port) = receipt.health_port() else { return Ok(()) };
-    let probe = Probe { port, path: receipt.health_path };
+    let Some(probe) = receipt.probe() else { return Ok(()) };
     let deadline = tokio::time::Instant::now() + RESTORED_DEADLINE;
     loop {
         let verdict = probe.ask().await;

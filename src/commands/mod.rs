@@ -7,12 +7,14 @@ pub mod info;
 pub mod install;
 pub mod list;
 pub mod logs;
+mod next;
 pub mod open;
 pub mod pack;
 pub mod power;
 pub mod refresh;
 pub mod remove;
 pub(crate) mod services;
+mod sets;
 pub mod setup;
 pub mod status;
 

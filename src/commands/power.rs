@@ -1,14 +1,17 @@
 //! `start`, `stop`, `restart`: the containers of installed plugins. What is started is proven healthy.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::install::{self, Outcome};
+use crate::apply::Proof;
 use crate::cli::NamesArguments;
 use crate::context::Context;
 use crate::environment::Variables;
 use crate::error::Error;
-use crate::health::{Probe, Verdict};
+use crate::health::Verdict;
+use crate::name::PluginName;
 use crate::project::{Project, Strictness};
 use crate::state::Receipt;
 use crate::ui::{Event, Report, Style, error_json};
@@ -37,19 +40,50 @@ impl Power {
 #[derive(Debug)]
 pub struct PowerReport {
     power: Power,
-    results: Vec<(Receipt, Result<Option<Verdict>, Error>)>,
+    results: Vec<(Receipt, Result<Done, Error>)>,
 }
 
-/// Starts, stops or restarts the plugins named, or all, at the same time.
+/// What was done to one.
+#[derive(Debug)]
+struct Done {
+    /// `started`, `reconfigured`, …
+    word: &'static str,
+    /// Of what was started.
+    verdict: Option<Verdict>,
+}
+
+/// Starts, stops or restarts the plugins named, or all, at the same time. A restart makes those anew whose configuration
+/// has changed.
 pub async fn run(cx: &Context, arguments: &NamesArguments, power: Power) -> Result<PowerReport, Error> {
     let project = cx.project(Strictness::Lenient)?;
     undo::recover(cx).await?;
     let receipts = super::chosen_receipts(cx, &project.name, &arguments.plugins)?;
-    let work = receipts.into_iter().map(|receipt| async {
-        let result = act(cx, &project, &receipt, power).await;
-        (receipt, result)
+    let mut renewed = if power == Power::Restart { renew(cx, &project, &receipts).await? } else { BTreeMap::new() };
+    let work = receipts.into_iter().map(|receipt| {
+        let renewed = renewed.remove(receipt.plugin.as_str());
+        async {
+            let result = match renewed {
+                Some(Outcome::Failed(error)) => Err(*error),
+                Some(outcome) => Ok(Done { word: "reconfigured", verdict: outcome.verdict().cloned() }),
+                None => {
+                    let verdict = act(cx, &project, &receipt, power).await;
+                    verdict.map(|verdict| Done { word: power.words().1, verdict })
+                }
+            };
+            (receipt, result)
+        }
     });
     Ok(PowerReport { power, results: futures_util::future::join_all(work).await })
+}
+
+/// Makes those anew whose configuration has changed; gives what became of them by name. Where an env file cannot be read
+/// it is not known what has.
+async fn renew(cx: &Context, project: &Project, receipts: &[Receipt]) -> Result<BTreeMap<String, Outcome>, Error> {
+    if !project.warnings.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let plugins: Vec<PluginName> = receipts.iter().map(|receipt| receipt.plugin.clone()).collect();
+    Ok(install::renew(cx, project, &plugins, false).await?.results.into_iter().collect())
 }
 
 async fn act(cx: &Context, project: &Project, receipt: &Receipt, power: Power) -> Result<Option<Verdict>, Error> {
@@ -73,7 +107,7 @@ async fn act(cx: &Context, project: &Project, receipt: &Receipt, power: Power) -
         Power::Start => docker.start_container(&name).await?,
         Power::Restart => docker.restart_container(&name).await?,
     }
-    wait(cx, receipt).await.map(Some)
+    wait(cx, receipt, &name).await.map(Some)
 }
 
 /// A plugin that was installed before the backend ran joins the backend's network as soon as there is one.
@@ -83,7 +117,7 @@ async fn join_backend(cx: &Context, project: &Project, receipt: &Receipt, name: 
     let variables = Variables { flags: &[], process: &cx.process_environment, project, values: &values };
     let backend = variables.backend_network(receipt.plugin.as_str());
     let observed = docker.observe(&cx.state.home_id()?).await?;
-    let container = observed.of_plugin(&project.name, receipt.plugin.as_str()).find(|found| found.name == name);
+    let container = observed.container(name);
     let is_missing = container.is_some_and(|found| !found.networks.contains(&backend));
     if is_missing && observed.network(&backend).is_some() {
         docker.join_network(&backend, name, &receipt.plugin.aliases()).await?;
@@ -91,24 +125,13 @@ async fn join_backend(cx: &Context, project: &Project, receipt: &Receipt, name: 
     Ok(())
 }
 
-async fn wait(cx: &Context, receipt: &Receipt) -> Result<Verdict, Error> {
-    let Some(port) = receipt.health_port() else { return Ok(Verdict::Healthy) };
-    let probe = Probe { port, path: receipt.health_path.clone() };
-    let deadline = tokio::time::Instant::now() + cx.settings.ready_timeout;
-    loop {
-        match probe.ask().await {
-            Verdict::Unhealthy(reason) if tokio::time::Instant::now() >= deadline => {
-                let verdict = format!("not within {} s: {reason}", cx.settings.ready_timeout.as_secs());
-                return Err(Error::Sick { plugin: receipt.plugin.clone(), verdict });
-            }
-            Verdict::Unhealthy(_) => {}
-            usable => return Ok(usable),
-        }
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(50)) => {}
-            () = cx.interrupt.wanted() => return Err(Error::Interrupted),
-        }
-    }
+async fn wait(cx: &Context, receipt: &Receipt, container: &str) -> Result<Verdict, Error> {
+    let proof = Proof { docker: cx.docker().await?, container, probe: receipt.probe() };
+    let verdict = tokio::select! {
+        verdict = proof.within(cx.settings.ready_timeout) => verdict,
+        () = cx.interrupt.wanted() => return Err(Error::Interrupted),
+    };
+    verdict.map_err(|verdict| Error::Sick { plugin: receipt.plugin.clone(), verdict })
 }
 
 impl Report for PowerReport {
@@ -131,9 +154,9 @@ impl Report for PowerReport {
 
     fn json(&self) -> Map<String, Value> {
         let results = self.results.iter().map(|(receipt, result)| match result {
-            Ok(verdict) => json!({
+            Ok(Done { word, verdict }) => json!({
                 "plugin": receipt.plugin,
-                "result": self.power.words().1,
+                "result": word,
                 "health": verdict.as_ref().map(Verdict::word),
             }),
             Err(error) => json!({ "plugin": receipt.plugin, "result": "failed", "error": error_json(error) }),
@@ -145,8 +168,8 @@ impl Report for PowerReport {
 
     fn text(&self, style: Style) -> String {
         let lines = self.results.iter().map(|(receipt, result)| match result {
-            Ok(Some(verdict)) => format!("{} is {} and {}", receipt.plugin, self.power.words().1, verdict.word()),
-            Ok(None) => format!("{} is {}", receipt.plugin, self.power.words().1),
+            Ok(Done { word, verdict: Some(verdict) }) => format!("{} is {word} and {}", receipt.plugin, verdict.word()),
+            Ok(Done { word, verdict: None }) => format!("{} is {word}", receipt.plugin),
             Err(_) => format!("{} is {}", receipt.plugin, style.failed("not as wanted")),
         });
         lines.collect::<Vec<_>>().join("\n")

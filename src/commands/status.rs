@@ -1,19 +1,24 @@
 //! `status` and `health`: what is installed, what the engine runs of it, and what each plugin answers. Changes nothing
 //! but what an interrupted command left behind.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::next;
 use crate::cli::NamesArguments;
 use crate::context::Context;
-use crate::docker::{Observed, ObservedContainer};
+use crate::docker::Observed;
+use crate::environment::{Variables, assemble};
 use crate::error::Error;
-use crate::health::{Probe, Verdict};
+use crate::health::Verdict;
+use crate::package::Package;
 use crate::project::{Project, Strictness};
-use crate::state::Receipt;
+use crate::state::{Receipt, ReceiptPort};
 use crate::ui::{Report, Style, table};
 use crate::undo;
+use crate::values::Values;
 
 /// One plugin's state.
 #[derive(Debug)]
@@ -22,6 +27,8 @@ pub struct PluginState {
     /// As the engine calls it; `missing` when there is no container.
     container_state: String,
     verdict: Verdict,
+    /// Optional variables that have no value now.
+    unset: Vec<String>,
 }
 
 /// The plugins' states.
@@ -45,28 +52,50 @@ pub async fn run(cx: &Context, arguments: &NamesArguments, schema: &'static str)
     } else {
         cx.docker().await?.observe(&cx.state.home_id()?).await?
     };
-    let states = receipts.into_iter().map(|receipt| look(&project, &observed, receipt));
+    let values = Values::read(&cx.settings.config_dir, &project.name)?;
+    let variables = Variables { flags: &[], process: &cx.process_environment, project: &project, values: &values };
+    let states = receipts.into_iter().map(|receipt| {
+        let unset = unset_now(cx, &variables, &receipt);
+        look(&project, &observed, receipt, unset)
+    });
     let plugins = futures_util::future::join_all(states).await;
     Ok(StatusReport { schema, project: project.name, plugins, broken })
 }
 
-async fn look(project: &Project, observed: &Observed, receipt: Receipt) -> PluginState {
+/// What its manifest offers and nobody has set. A package that cannot be read offers nothing.
+fn unset_now(cx: &Context, variables: &Variables<'_>, receipt: &Receipt) -> Vec<String> {
+    let manifest = Package::peek(&cx.state.active_package(receipt.plugin.as_str()));
+    let unset = |manifest| {
+        let assembled = assemble(&manifest, variables, &BTreeMap::new(), &|length| "x".repeat(length));
+        next::unset(&manifest, &assembled)
+    };
+    manifest.map(unset).unwrap_or_default()
+}
+
+async fn look(project: &Project, observed: &Observed, receipt: Receipt, unset: Vec<String>) -> PluginState {
     let name = project.object_name(receipt.plugin.as_str());
-    let container: Option<&ObservedContainer> =
-        observed.of_plugin(&project.name, receipt.plugin.as_str()).find(|container| container.name == name);
+    let container = observed.container(&name);
     let container_state = container.map_or("missing", |container| container.state.as_str()).to_owned();
-    let verdict = match (container, receipt.health_port()) {
+    let verdict = match (container, receipt.probe()) {
         (None, _) => Verdict::Unhealthy(format!("there is no container `{name}`")),
         (Some(container), _) if !container.is_running() => {
             Verdict::Unhealthy(format!("its container is {}", container.state))
         }
-        (Some(_), Some(port)) => Probe { port, path: receipt.health_path.clone() }.ask().await,
+        (Some(_), Some(probe)) => probe.ask().await,
         (Some(container), None) if container.fails_its_check => {
             Verdict::Unhealthy("the image's own health check fails".to_owned())
         }
         (Some(_), None) => Verdict::Healthy,
     };
-    PluginState { receipt, container_state, verdict }
+    PluginState { receipt, container_state, verdict, unset }
+}
+
+impl StatusReport {
+    /// What may be done next with the plugins that can be used.
+    fn steps(&self) -> Vec<String> {
+        let usable = self.plugins.iter().filter(|plugin| plugin.verdict.is_usable());
+        next::steps(usable.map(|plugin| (&plugin.receipt, plugin.unset.as_slice())))
+    }
 }
 
 impl Report for StatusReport {
@@ -102,6 +131,7 @@ impl Report for StatusReport {
         fields.insert("project".into(), self.project.as_str().into());
         fields.insert("plugins".into(), plugins.collect());
         fields.insert("broken".into(), json!(self.broken));
+        fields.insert("next".into(), json!(self.steps()));
         fields
     }
 
@@ -122,13 +152,19 @@ impl Report for StatusReport {
                 vec![
                     receipt.plugin.as_str().to_owned(),
                     receipt.version.to_string(),
+                    receipt.containers.first().map(|container| container.name.clone()).unwrap_or_default(),
                     plugin.container_state.clone(),
-                    receipt.ports.first().map(crate::state::ReceiptPort::address).unwrap_or_default(),
+                    receipt.ports.iter().map(ReceiptPort::address).collect::<Vec<_>>().join(", "),
                     health,
                     format!("{:.1} s", Duration::from_millis(receipt.healthy_after_milliseconds).as_secs_f64()),
                 ]
             })
             .collect();
-        table::render(&["PLUGIN", "VERSION", "CONTAINER", "ADDRESS", "HEALTH", "HEALTHY AFTER"], &rows, style)
+        let headings = ["PLUGIN", "VERSION", "CONTAINER", "STATE", "ADDRESS", "HEALTH", "HEALTHY AFTER"];
+        let mut lines = vec![table::render(&headings, &rows, style)];
+        if style.is_terminal {
+            lines.extend(self.steps().into_iter().map(|step| format!("next: {step}")));
+        }
+        lines.join("\n")
     }
 }

@@ -66,6 +66,11 @@ pub enum PortHolder {
 }
 
 impl Observed {
+    /// The container of this name.
+    pub fn container(&self, name: &str) -> Option<&ObservedContainer> {
+        self.containers.iter().find(|container| container.name == name)
+    }
+
     /// The containers of one plugin in one project.
     pub fn of_plugin<'a>(&'a self, project: &'a str, plugin: &'a str) -> impl Iterator<Item = &'a ObservedContainer> {
         self.containers.iter().filter(move |container| container.project == project && container.plugin == plugin)

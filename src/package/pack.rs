@@ -109,6 +109,7 @@ fn describe(entry: &Packed) -> Value {
         "checksums": { "sha256": entry.digest.to_hex() },
         "size": entry.size,
         "port": port,
+        "ports": manifest.ports.iter().map(|port| port.port).collect::<Vec<_>>(),
         "dependencies": manifest.requires.dependencies,
         "envVars": variables,
         "implementation": { "defaultPort": port },

@@ -51,6 +51,7 @@ keys! {
     Tier = "tier",
     IsCommercial = "isCommercial",
     Port = "port",
+    Ports = "ports",
     Implementation = "implementation",
     Config = "config",
     Dependencies = "dependencies",

@@ -81,6 +81,8 @@ pub struct Release {
     pub licence_need: LicenceNeed,
     /// The port of the plugin's main address on the host.
     pub port: Option<u16>,
+    /// All its ports on the host, the main one first.
+    pub ports: Vec<u16>,
     /// Every dependency as written; which of them are plugins is decided against the names the registry knows.
     pub dependencies: Vec<String>,
     /// The services that it uses, as far as the registry says.

@@ -72,6 +72,7 @@ fn release(entry: &Entry<'_>, name: &PluginName, base: &Base) -> Result<Release,
         return Err(format!("`{}` is there twice", key.word()));
     }
     let status = status(entry)?;
+    let port = port(entry)?;
     let text = |key| text(entry, key).map(|text| text.unwrap_or_default().to_owned());
     Ok(Release {
         name: name.clone(),
@@ -86,7 +87,8 @@ fn release(entry: &Entry<'_>, name: &PluginName, base: &Base) -> Result<Release,
         not_installable: not_installable(entry, &status)?,
         status,
         licence_need: licence_need(entry)?,
-        port: port(entry)?,
+        port,
+        ports: ports(port, entry.get(Key::Ports)),
         dependencies: dependencies(entry)?,
         services: services(entry.get(Key::Requires).get("services")),
         digest: digest(entry)?,
@@ -219,6 +221,22 @@ fn licence_need(entry: &Entry<'_>) -> Result<LicenceNeed, Problem> {
         (None, None) if is_commercial => LicenceNeed::Required("`isCommercial` is true".to_owned()),
         _ => LicenceNeed::None,
     })
+}
+
+/// The main port and what else the entry lists; it is shown only, so what is no port is passed over.
+fn ports(main: Option<u16>, listed: &Loose<'_>) -> Vec<u16> {
+    let mut ports: Vec<u16> = main.into_iter().collect();
+    let Loose::List(listed) = listed else { return ports };
+    for port in listed {
+        if let Loose::Whole(number) = port
+            && let Ok(number) = u16::try_from(*number)
+            && number > 0
+            && !ports.contains(&number)
+        {
+            ports.push(number);
+        }
+    }
+    ports
 }
 
 fn port(entry: &Entry<'_>) -> Result<Option<u16>, Problem> {

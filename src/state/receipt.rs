@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::docker::PublishedPort;
+use crate::health::Probe;
 use crate::name::PluginName;
 use crate::package::manifest::Protocol;
 
@@ -31,6 +32,9 @@ pub struct Receipt {
     pub networks: Vec<String>,
     pub volumes: Vec<String>,
     pub variables: Vec<String>,
+    /// Names of those variables that were given for this installation alone: by `--env` or the process environment.
+    #[serde(default)]
+    pub given_once: Vec<String>,
     pub dependencies: Vec<PluginName>,
     /// What the container was granted beyond the hardened defaults.
     pub granted: Vec<String>,
@@ -45,6 +49,11 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// Where health is asked, if the plugin has a port that speaks HTTP.
+    pub fn probe(&self) -> Option<Probe> {
+        self.health_port().map(|port| Probe { port, path: self.health_path.clone() })
+    }
+
     /// The port on the host where health is asked, if the plugin has one.
     pub fn health_port(&self) -> Option<u16> {
         self.ports.first().filter(|port| port.protocol == Protocol::Http).map(|port| port.host)

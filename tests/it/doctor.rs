@@ -541,3 +541,15 @@ fn what_another_command_works_on_just_now_is_no_leftover() {
     running.wait().ends_with(130);
     diagnose(&sandbox, &[], 0).has("ok", "leftovers", "nothing is left");
 }
+
+#[test]
+fn a_set_is_checked_as_it_would_be_installed() {
+    let registry = Registry::start();
+    let sandbox = healthy(&registry);
+    let found = diagnose(&sandbox, &["--core-only"], 0);
+    for plugin in ["realtime", "notifications", "jobs", "file-processing"] {
+        assert_eq!(found.of("plugin", plugin).len(), 1, "{}", found.outcome);
+    }
+    found.has("ok", "services", "redis is installed with it, from bundled");
+    sandbox.plugin(&["doctor", "--set", "nothing"]).ends_with(3);
+}

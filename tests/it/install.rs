@@ -19,7 +19,8 @@ fn a_package_folder_is_installed_and_answers() {
     assert_eq!(ask(package.number(), "/health").0, 200);
     assert!(sandbox.active(&package.name).join("plugin.json").is_file());
     sandbox.plugin(&["list", "--installed"]).ok().answers(&[&format!("{}\t1.0.0\tlocal\t{address}", package.name)]);
-    let line = format!("{}\t1.0.0\trunning\t{address}\thealthy", package.name);
+    let container = sandbox.container_name(&package.name);
+    let line = format!("{}\t1.0.0\t{container}\trunning\t{address}\thealthy", package.name);
     sandbox.plugin(&["status"]).ok().answers(&[&line]);
     sandbox.plugin(&["health", &package.name]).ok().answers(&[&line]);
     State::of(&sandbox).assert_tidy(&"after an installation");
@@ -91,7 +92,7 @@ fn a_changed_value_makes_the_container_anew() {
     let first = sandbox.container_id(&package.name);
     let key = format!("{}_COLOUR", package.prefix());
     sandbox.write_env(&format!("{key}=green"));
-    sandbox.plugin(&["install", &package.name]).ok().answers(&["is repaired and healthy"]);
+    sandbox.plugin(&["install", &package.name]).ok().answers(&["is reconfigured and healthy"]);
     let second = sandbox.container_id(&package.name);
     assert_ne!(first, second);
     assert_eq!(variable_inside(package.number(), &key).as_deref(), Some("green"));

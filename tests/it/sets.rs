@@ -50,6 +50,8 @@ fn the_core_set_is_installed_at_once_and_the_second_run_changes_nothing() {
     let before = ids();
     let second = sandbox.plugin(&["install", "--core-only", "--json"]).ok().json();
     assert!(second["results"].as_array().unwrap().iter().all(|one| one["result"] == "current"), "{second}");
+    let told = sandbox.plugin(&["install", "--core-only"]).ok();
+    told.answers(&[&format!("container: {}", sandbox.container_name("jobs")), "next: the addresses for a frontend"]);
     assert_eq!(ids(), before);
     // One that was removed by hand is the only one that is made anew.
     Engine::remove_container(&sandbox.container_name("jobs"));

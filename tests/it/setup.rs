@@ -136,30 +136,40 @@ fn guided(sandbox: &Sandbox) -> PtySession {
     sandbox.terminal(&["plugin", "setup"])
 }
 
-/// Chooses realtime alone: it is the first and chosen beforehand, with the other core plugins after it.
-fn choose_realtime(terminal: &mut PtySession) {
-    terminal.exp_string("Which plugins?").unwrap();
-    // Down to each of the three others, and take it off.
-    for _ in 0..3 {
-        terminal.send("\u{1b}[B ").unwrap();
-    }
-    terminal.send("\r").unwrap();
-    terminal.flush().unwrap();
+/// Down in a list, and the mark there taken off or set.
+const NEXT: &str = "\u{1b}[B ";
+
+/// What a person is asked and answers: core is chosen beforehand and realtime is its first plugin, so the three others
+/// are taken off.
+fn realtime_alone() -> Vec<(&'static str, String)> {
+    vec![
+        ("Which sets?", "\r".to_owned()),
+        ("Which plugins?", format!("{NEXT}{NEXT}{NEXT}\r")),
+        ("realtime needs REALTIME_KEY (The key)", "hunter2 with $\r".to_owned()),
+        ("Install 1 plugins into project", "y".to_owned()),
+    ]
+}
+
+/// Answers questions in their order; gives what was shown from one to the next, each with its question.
+fn converse(terminal: &mut PtySession, questions: &[(&str, String)]) -> Vec<String> {
+    let answer = |(question, answer): &(&str, String)| {
+        let before = terminal.exp_string(question).unwrap();
+        terminal.send(answer).unwrap();
+        terminal.flush().unwrap();
+        format!("{before}{question}")
+    };
+    questions.iter().map(answer).collect()
 }
 
 #[test]
 fn a_person_chooses_answers_and_agrees() {
     let (_registry, sandbox) = world();
     let mut terminal = guided(&sandbox);
-    choose_realtime(&mut terminal);
-    terminal.exp_string("realtime needs REALTIME_KEY (The key)").unwrap();
-    terminal.send("hunter2 with $\r").unwrap();
-    terminal.flush().unwrap();
-    let shown = terminal.exp_string("Install 1 plugins into project").unwrap();
-    assert!(shown.contains("realtime") && shown.contains("1.0.0") && shown.contains("a new file"), "{shown}");
-    assert!(!shown.contains("hunter2"), "a secret is not shown: {shown}");
-    terminal.send("y").unwrap();
-    terminal.flush().unwrap();
+    let shown = converse(&mut terminal, &realtime_alone());
+    let (sets, plan) = (&shown[1], &shown[3]);
+    assert!(sets.contains("core (what a backend needs): realtime, notifications, jobs, file-processing"), "{sets}");
+    assert!(plan.contains("realtime") && plan.contains("1.0.0") && plan.contains("a new file"), "{plan}");
+    assert!(!plan.contains("hunter2"), "a secret is not shown: {plan}");
     let rest = terminal.exp_eof().unwrap();
     assert!(rest.contains("is installed and"), "{rest}");
     assert_eq!(exit_code(&terminal), 0);
@@ -169,31 +179,37 @@ fn a_person_chooses_answers_and_agrees() {
     assert!(sandbox.container("stripe").is_none());
 }
 
+/// A registry with a realtime that wants power over this machine besides its key.
+fn powerful_world() -> (Registry, Sandbox) {
+    let registry = Registry::start();
+    registry.add(&Package::named("realtime").edit(|manifest| {
+        manifest["env"] = json!({ "required": [{ "name": "REALTIME_KEY", "description": "The key", "secret": true }] });
+        manifest["privileges"] = json!({ "capabilities": ["SYS_NICE"] });
+    }));
+    registry.add(&Package::named("notifications"));
+    let sandbox = Sandbox::of(&registry);
+    (registry, sandbox)
+}
+
+const GRANT: &str = "asks for capability SYS_NICE: power over this machine. Grant it?";
+
 #[test]
 fn ctrl_c_at_any_question_changes_nothing() {
-    let (_registry, sandbox) = world();
+    let (_registry, sandbox) = powerful_world();
     // Made by the first command that looks; what follows must not add to it.
     sandbox.plugin(&["list"]).ok();
     let before = State::of(&sandbox);
-    for questions in 0..3 {
+    let mut questions = realtime_alone();
+    questions.insert(2, (GRANT, "y".to_owned()));
+    for place in 0..questions.len() {
+        let mut cancelled = questions[..=place].to_vec();
+        cancelled[place].1 = CTRL_C.to_owned();
         let mut terminal = guided(&sandbox);
-        if questions == 0 {
-            terminal.exp_string("Which plugins?").unwrap();
-        } else {
-            choose_realtime(&mut terminal);
-            terminal.exp_string("realtime needs REALTIME_KEY").unwrap();
-        }
-        if questions == 2 {
-            terminal.send("value\r").unwrap();
-            terminal.flush().unwrap();
-            terminal.exp_string("Install 1 plugins into project").unwrap();
-        }
-        terminal.send(CTRL_C).unwrap();
-        terminal.flush().unwrap();
+        converse(&mut terminal, &cancelled);
         terminal.exp_eof().unwrap();
-        assert_eq!(exit_code(&terminal), 130, "at question {questions}");
+        assert_eq!(exit_code(&terminal), 130, "at question {place}");
         assert_eq!(env_file(&sandbox), None);
-        before.assert_unchanged(&sandbox, &format!("cancelled at question {questions}"));
+        before.assert_unchanged(&sandbox, &format!("cancelled at question {place}"));
     }
 }
 
@@ -201,16 +217,142 @@ fn ctrl_c_at_any_question_changes_nothing() {
 fn no_is_an_answer_too() {
     let (_registry, sandbox) = world();
     let mut terminal = guided(&sandbox);
-    choose_realtime(&mut terminal);
-    terminal.exp_string("REALTIME_KEY").unwrap();
-    terminal.send("value\r").unwrap();
-    terminal.flush().unwrap();
-    terminal.exp_string("Install 1 plugins into project").unwrap();
-    terminal.send("n").unwrap();
-    terminal.flush().unwrap();
+    let mut questions = realtime_alone();
+    questions[3].1 = "n".to_owned();
+    converse(&mut terminal, &questions);
     let rest = terminal.exp_eof().unwrap();
     assert!(rest.contains("nothing was changed"), "{rest}");
     assert_eq!(exit_code(&terminal), 2);
     assert_eq!(env_file(&sandbox), None);
     assert!(sandbox.container("realtime").is_none());
+}
+
+#[test]
+fn power_over_the_machine_is_granted_by_plugin_and_a_no_leaves_that_one_out() {
+    let (_registry, sandbox) = powerful_world();
+    let mut terminal = guided(&sandbox);
+    let plan = ("Install 1 plugins into project", "y".to_owned());
+    let plugins = ("Which plugins?", format!("\u{1b}[B{NEXT}{NEXT}\r"));
+    converse(&mut terminal, &[("Which sets?", "\r".to_owned()), plugins, (GRANT, "n".to_owned()), plan]);
+    terminal.exp_eof().unwrap();
+    assert_eq!(exit_code(&terminal), 0);
+    assert!(sandbox.container("realtime").is_none() && sandbox.container("notifications").is_some());
+
+    let mut questions = realtime_alone();
+    // What is installed is chosen too: it is taken off here.
+    questions.insert(2, (GRANT, "y".to_owned()));
+    let mut terminal = guided(&sandbox);
+    converse(&mut terminal, &questions);
+    terminal.exp_eof().unwrap();
+    assert_eq!(exit_code(&terminal), 0);
+    assert_eq!(sandbox.container("realtime").unwrap()["HostConfig"]["CapAdd"], json!(["SYS_NICE"]));
+}
+
+#[test]
+fn by_flags_nothing_is_written_before_ports_variables_and_privileges_have_passed() {
+    let (_registry, sandbox) = powerful_world();
+    sandbox.plugin(&["list"]).ok();
+    let before = State::of(&sandbox);
+    let refused = sandbox.plugin(&["setup", "realtime", "--yes"]).ends_with(6);
+    let refused = refused.says(&["needs REALTIME_KEY", "asks for capability SYS_NICE"]);
+    assert_eq!(env_file(&sandbox), None);
+    before.assert_unchanged(&sandbox, &refused);
+    let words = ["setup", "realtime", "--yes", "--env", "REALTIME_KEY=k", "--allow-privileged"];
+    sandbox.plugin(&words).ok();
+    let receipt = sandbox.receipt("realtime").unwrap();
+    let port = u16::try_from(receipt["ports"][0]["host"].as_u64().unwrap()).unwrap();
+    sandbox.plugin(&["remove", "realtime"]).ok();
+    std::fs::remove_file(sandbox.work().join(".env.plugins")).unwrap();
+    let _held = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    sandbox.plugin(&words).ends_with(6).says(&["is held by the process"]);
+    assert_eq!(env_file(&sandbox), None, "a taken port is found before the file is written");
+}
+
+#[test]
+fn what_an_example_says_is_not_asked_and_moves_ports_in_the_plan() {
+    let (_registry, sandbox) = world();
+    let port = crate::support::free_port();
+    sandbox.write(".env.plugins.example", &format!("REALTIME_KEY=team\nREALTIME_PORT={port}\n"));
+    let mut terminal = guided(&sandbox);
+    let mut questions = realtime_alone();
+    questions.remove(2);
+    let shown = converse(&mut terminal, &questions);
+    assert!(shown[2].contains(&port.to_string()), "{}", shown[2]);
+    terminal.exp_eof().unwrap();
+    assert_eq!(exit_code(&terminal), 0);
+    assert_eq!(crate::support::ask(port, "/health").0, 200);
+}
+
+#[test]
+fn what_is_set_up_is_fetched_once() {
+    let registry = Registry::start();
+    let package = Package::named("stripe");
+    registry.add(&package);
+    let sandbox = Sandbox::of(&registry);
+    sandbox.plugin(&["setup", "stripe", "--yes"]).ok();
+    assert_eq!(registry.downloads(&package), 1);
+}
+
+/// realtime and stripe are installed, realtime with a key from `.env`.
+fn installed_world() -> (Registry, Sandbox) {
+    let (registry, sandbox) = world();
+    sandbox.write_env("REALTIME_KEY=one\n");
+    sandbox.plugin(&["install", "realtime", "stripe"]).ok();
+    (registry, sandbox)
+}
+
+fn key_of_realtime(sandbox: &Sandbox) -> String {
+    let variables = sandbox.container("realtime").unwrap()["Config"]["Env"].as_array().unwrap().clone();
+    let mut keys = variables.iter().filter_map(|line| line.as_str()?.strip_prefix("REALTIME_KEY="));
+    keys.next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_restart_applies_a_changed_configuration_and_restarts_the_others_as_they_are() {
+    let (_registry, sandbox) = installed_world();
+    let stripe = sandbox.container_id("stripe");
+    sandbox.write_env("REALTIME_KEY=two\n");
+    let outcome = sandbox.plugin(&["restart"]).ok();
+    outcome.answers(&["realtime is reconfigured and healthy", "stripe is restarted and healthy"]);
+    assert_eq!((key_of_realtime(&sandbox), sandbox.container_id("stripe")), ("two".to_owned(), stripe));
+    let id = sandbox.container_id("realtime");
+    assert_valid_output(&sandbox.plugin(&["restart", "--json"]).ok().json());
+    assert_eq!(sandbox.container_id("realtime"), id);
+}
+
+#[test]
+fn with_skip_restart_the_command_is_named_and_nothing_else_is_made_anew() {
+    let (_registry, sandbox) = installed_world();
+    sandbox.write_env("REALTIME_KEY=two\n");
+    let words = ["setup", "stripe", "--yes", "--skip-restart"];
+    sandbox
+        .plugin(&words)
+        .ok()
+        .answers(&["the configuration of realtime has changed; run: nself plugin restart realtime"]);
+    assert_eq!(key_of_realtime(&sandbox), "one");
+    let document = sandbox.plugin(&[&words[..], &["--json"]].concat()).ok().json();
+    assert_valid_output(&document);
+    assert_eq!(document["pending"], json!(["realtime"]));
+    sandbox.plugin(&["setup", "stripe", "--yes"]).ok().answers(&["realtime 1.0.0 (from nself) is reconfigured"]);
+    assert_eq!(key_of_realtime(&sandbox), "two");
+}
+
+#[test]
+fn what_was_given_for_one_installation_is_not_lost_to_a_restart() {
+    let (_registry, sandbox) = world();
+    let port = crate::support::free_port();
+    let once = ["REALTIME_KEY=once".to_owned(), format!("REALTIME_PORT={port}")];
+    sandbox.plugin(&["install", "realtime", "--env", &once[0], "--env", &once[1]]).ok();
+    let id = sandbox.container_id("realtime");
+    sandbox.write_env("REALTIME_GREETING=hello\n");
+    let outcome = sandbox.plugin(&["restart"]).ok();
+    outcome.says(&["realtime keeps its container", "REALTIME_KEY", "nself plugin config realtime set"]);
+    assert_eq!(sandbox.container_id("realtime"), id);
+    for line in &once {
+        let (key, value) = line.split_once('=').unwrap();
+        sandbox.plugin(&["config", "realtime", "set", key, value]).ok();
+    }
+    sandbox.plugin(&["restart"]).ok().answers(&["realtime is reconfigured"]);
+    assert_ne!(sandbox.container_id("realtime"), id);
+    assert_eq!(crate::support::ask(port, "/health").0, 200);
 }

@@ -1,6 +1,8 @@
 //! Looking after what is installed: `status`, `health`, `start`, `stop`, `restart`.
 
-use crate::support::{Engine, Package, Sandbox};
+use serde_json::{Value, json};
+
+use crate::support::{Engine, Package, Sandbox, assert_valid_output};
 
 #[test]
 fn nothing_installed_is_an_empty_answer() {
@@ -23,6 +25,30 @@ fn a_stopped_plugin_is_sick_until_it_is_started() {
     sandbox.plugin(&["restart", &package.name]).ok().answers(&["is restarted and healthy"]);
     assert_eq!(sandbox.container_id(&package.name), id, "the same container all along");
     sandbox.plugin(&["health"]).ok();
+}
+
+#[test]
+fn the_state_of_a_plugin_comes_with_its_container_and_what_may_be_done_next() {
+    let sandbox = Sandbox::new();
+    let package = Package::new("probe").edit(|manifest| manifest["env"] = json!({ "optional": ["PROBE_EXTRA"] }));
+    sandbox.install(&package, &[]).ok();
+    let container = sandbox.container_name(&package.name);
+    let document = sandbox.plugin(&["status", "--json"]).ok().json();
+    assert_valid_output(&document);
+    assert_eq!(document["plugins"][0]["container"], container.as_str());
+    let command = format!("nself plugin config {} set PROBE_EXTRA VALUE", package.name);
+    let has_step = |document: &Value| {
+        document["next"].as_array().unwrap().iter().any(|step| step.as_str().unwrap().contains(&command))
+    };
+    assert!(has_step(&document), "{document}");
+    let row =
+        format!("{}\t1.0.0\t{container}\trunning\thttp://127.0.0.1:{}\thealthy\t", package.name, package.number());
+    sandbox.plugin(&["status"]).ok().answers(&[&row]);
+    let mut terminal = sandbox.terminal(&["plugin", "status"]);
+    let shown = terminal.exp_eof().unwrap();
+    assert!(shown.contains("next: ") && shown.contains("PROBE_EXTRA"), "{shown}");
+    sandbox.write_env("PROBE_EXTRA=1\n");
+    assert!(!has_step(&sandbox.plugin(&["status", "--json"]).ok().json()));
 }
 
 #[test]

@@ -93,9 +93,7 @@ impl Ground<'_> {
     fn container(&self, plugin: &PluginName) -> ContainerFacts {
         let project = self.variables.project;
         let Some((_, observed)) = self.engine else { return ContainerFacts::Unknown };
-        let name = project.object_name(plugin.as_str());
-        let mut containers = observed.of_plugin(&project.name, plugin.as_str());
-        let container = containers.find(|container| container.name == name);
+        let container = observed.container(&project.object_name(plugin.as_str()));
         container.map_or(ContainerFacts::Missing, |container| ContainerFacts::State(container.state.clone()))
     }
 
@@ -212,6 +210,9 @@ impl Ground<'_> {
         let mut services = Vec::new();
         for need in needs.into_iter().flatten().filter(|need| !need.optional) {
             let provider = self.provider(&candidate.name, need).await;
+            if need.is_guess && matches!(provider, Provider::Nobody(_)) {
+                continue;
+            }
             services.push(ServiceFacts { name: need.name.clone(), variable: need.variable.clone(), provider });
         }
         services

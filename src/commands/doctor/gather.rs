@@ -18,6 +18,7 @@ use super::registries::{AddressFacts, RegistriesFacts};
 use super::surroundings::{BackendFacts, EnvFileFacts, NetworkFacts, ProjectFacts, names_a_secret};
 use crate::backend;
 use crate::cli::{DoctorArguments, RegistryFlags};
+use crate::commands::sets;
 use crate::context::{Context, now};
 use crate::docker::{Docker, EngineInfo, Observed};
 use crate::environment::Variables;
@@ -68,7 +69,7 @@ struct Engine<'a> {
 pub(super) async fn gather(
     cx: &Context,
     arguments: &DoctorArguments,
-    specs: &[PluginSpec],
+    mut specs: Vec<PluginSpec>,
     http: &Http,
 ) -> Result<Facts, Error> {
     let (project, project_facts) = project_facts(cx);
@@ -80,6 +81,10 @@ pub(super) async fn gather(
     };
     let variables = Variables { flags: &[], process: &cx.process_environment, project: &project, values: &values };
     let catalog = Catalog::of_loaded(loaded, access(cx, arguments, http));
+    for set in arguments.sets.names() {
+        let plugins = sets::plugins(&catalog, &set).await?;
+        specs.extend(plugins.iter().map(|plugin| PluginSpec::of(plugin).1));
+    }
     let told = engine.as_ref().ok();
     let host = backend.as_ref().and_then(|(_, version)| version.clone()).unwrap_or(backend::COMPATIBILITY);
     let ground = Ground {
@@ -89,7 +94,7 @@ pub(super) async fn gather(
         engine: told.map(|told| (told.docker, &told.observed)),
         host,
     };
-    let (plugins, unusable) = ground.gather(specs).await;
+    let (plugins, unusable) = ground.gather(&specs).await;
     let is_backend_expected = variables.expect_backend();
     let others = told.map(|told| told.of_other_homes.clone()).unwrap_or_default();
     Ok(Facts {

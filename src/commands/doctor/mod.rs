@@ -30,13 +30,13 @@ pub struct DoctorReport {
 
 /// Looks at everything that an installation needs.
 pub async fn run(cx: &Context, arguments: &DoctorArguments) -> Result<DoctorReport, Error> {
-    let specs: Vec<PluginSpec> =
+    let named: Vec<PluginSpec> =
         arguments.plugins.iter().map(|word| Ok(word.parse()?)).collect::<Result<_, Error>>()?;
     if cx.output.is_animated {
         cx.reporter.event(Event::Started { plugin: "doctor", what: "asking the engine and the registries" });
     }
     let http = gather::http(arguments);
-    let facts = gather::gather(cx, arguments, &specs, &http).await?;
+    let facts = gather::gather(cx, arguments, named, &http).await?;
     Ok(DoctorReport { project: facts.project.name.clone(), findings: judge(&facts) })
 }
 

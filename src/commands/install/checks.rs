@@ -98,16 +98,28 @@ pub(super) async fn check(
     assembled: &Assembled,
     observed: &Observed,
 ) -> Result<(), Error> {
+    let name = &wanted.manifest.name;
+    let mut problems = obstacles(shared, target, wanted, observed).await?;
+    let missing: Vec<Variable> = assembled.missing.iter().filter(|one| !target.tells_of(&one.name)).cloned().collect();
+    problems.extend(preflight::missing_variables(name, &missing));
+    problems.extend(preflight::privileges(wanted.manifest, shared.grants(name)));
+    if problems.is_empty() { Ok(()) } else { Err(Error::Preflight(problems)) }
+}
+
+/// What is in the way and what no answer of the user would change: services, versions, ports, names.
+pub(super) async fn obstacles(
+    shared: &Shared<'_>,
+    target: &Target,
+    wanted: &Wanted<'_>,
+    observed: &Observed,
+) -> Result<Vec<Problem>, Error> {
     let docker = shared.cx.docker().await?;
     let name = &wanted.manifest.name;
     let mut problems = target.problems.clone();
-    let missing: Vec<Variable> = assembled.missing.iter().filter(|one| !target.tells_of(&one.name)).cloned().collect();
-    problems.extend(preflight::missing_variables(name, &missing));
     if wanted.manifest.requires.host.is_some() || target.lowest_host().is_some() {
         let host = shared.fitness.host().await;
         problems.extend(preflight::host_too_old(wanted.manifest, target.lowest_host(), host));
     }
-    problems.extend(preflight::privileges(wanted.manifest, shared.allow_privileged));
     for (port, host) in &wanted.ports {
         let claim = (*host, port.variable.as_deref());
         problems.extend(check_port(shared, docker, name.clone(), claim, observed).await?);
@@ -116,5 +128,5 @@ pub(super) async fn check(
     if docker.holder_of_name(&container, &shared.home).await? == Some(false) {
         problems.push(preflight::name_taken(name, &container));
     }
-    if problems.is_empty() { Ok(()) } else { Err(Error::Preflight(problems)) }
+    Ok(problems)
 }

@@ -4,15 +4,15 @@
 mod checks;
 mod downloads;
 mod fitness;
-mod next;
 mod pipeline;
 mod receipt;
+mod renewal;
 mod report;
 mod restart;
 mod schedule;
 mod services;
-mod sets;
 mod stage;
+mod survey;
 mod target;
 
 use std::collections::{BTreeMap, HashMap};
@@ -26,15 +26,16 @@ use crate::fs;
 use crate::http::Http;
 use crate::name::{NameError, PluginSpec};
 use crate::package::VerifyPolicy;
-use crate::package::manifest::{Manifest, Variable};
 use crate::project::{Project, Strictness, is_variable_name};
 use crate::registries;
 use crate::undo;
 use crate::values::{Values, WHOLE_PROJECT};
 
 pub use downloads::Downloads;
+pub use renewal::renew;
 pub use report::{How, InstallReport, Outcome};
-pub use restart::{Restart, restart_backend};
+pub use restart::Restart;
+pub use survey::Surveyed;
 
 use fitness::Fitness;
 use pipeline::{Shared, variables};
@@ -67,25 +68,15 @@ pub async fn run_in(
             project: shared.project.name.clone(),
             results,
             restart: None,
+            pending: Vec::new(),
             is_set: !arguments.sets.is_empty(),
         })
     })
     .await?;
-    if !arguments.sets.is_empty() && report.has_changed() {
-        report.restart = restart_backend(cx, arguments.skip_restart).await?;
+    if arguments.renews_others || (!arguments.sets.is_empty() && report.has_changed()) {
+        restart::restart_after(cx, place.0, &mut report, arguments.skip_restart).await?;
     }
     Ok(report)
-}
-
-/// What is known of a plugin before it is installed.
-#[derive(Debug)]
-pub struct Surveyed {
-    pub manifest: Manifest,
-    /// The registry that would deliver it, or `local`.
-    pub registry: String,
-    pub is_installed: bool,
-    /// Required variables that nobody has set.
-    pub missing: Vec<Variable>,
 }
 
 /// All that `run` would install, dependencies included, by name; changes nothing.
@@ -95,13 +86,24 @@ pub async fn survey(
     place: (&Project, &Downloads),
 ) -> Result<Vec<(String, Result<Surveyed, Error>)>, Error> {
     with_targets(cx, arguments, place, async |shared, found| {
+        shared.fitness.check(shared).await?;
+        let targets = found.iter().filter_map(|(_, target)| target.as_ref().ok());
+        let needs: Vec<_> = targets.map(|target| (target.name.clone(), target.dependencies.clone())).collect();
         let mut surveyed = Vec::new();
         for (name, target) in found {
             let known = match target {
-                Ok(target) => stage::survey(shared, &target).await,
+                Ok(target) => survey::survey(shared, &target).await,
                 Err(error) => Err(error),
             };
             surveyed.push((name, known));
+        }
+        let known = surveyed.iter_mut().filter_map(|(_, known)| known.as_mut().ok());
+        for known in known {
+            let needing = needs.iter().filter(|(_, needed)| needed.contains(&known.manifest.name));
+            known.needed_by = needing.map(|(name, _)| name.clone()).collect();
+        }
+        if surveyed.iter().any(|(_, known)| known.as_ref().is_ok_and(|known| !known.is_installed)) {
+            shared.fitness.check_for_images(shared).await?;
         }
         Ok(surveyed)
     })
@@ -122,7 +124,7 @@ async fn with_targets<T>(
     let http = Http::new(arguments.registries.allow_http)?;
     let catalog = registries::catalog(cx, &arguments.registries, &http)?;
     for name in arguments.sets.names() {
-        let plugins = sets::plugins(&catalog, &name).await?;
+        let plugins = super::sets::plugins(&catalog, &name).await?;
         specs.extend(plugins.iter().map(PluginSpec::of));
     }
     let finder = Finder {
@@ -133,6 +135,8 @@ async fn with_targets<T>(
         force: arguments.force,
     };
     let mut found = finder.find(specs).await;
+    let denied = &arguments.answers.denied;
+    found.retain(|(_, target)| target.as_ref().map_or(true, |target| !denied.contains(&target.name)));
     let mut shared = Shared {
         cx,
         project,
@@ -142,6 +146,7 @@ async fn with_targets<T>(
         policy: policy(arguments.verify),
         allow_http: arguments.registries.allow_http,
         allow_privileged: arguments.allow_privileged,
+        granted: arguments.answers.granted.clone(),
         force: arguments.force,
         dry_run: arguments.dry_run,
         downloads,

@@ -7,12 +7,12 @@ use std::sync::{Mutex, OnceLock};
 
 use crate::apply::{self, Job, Order, Progress};
 use crate::context::Context;
-use crate::docker::{Docker, EngineError, Observed, label};
+use crate::docker::{Docker, EngineError, Observed, ObservedContainer, label};
 use crate::environment::{Assembled, Variables, assemble};
 use crate::error::Error;
 use crate::fs;
-use crate::health::{Probe, Verdict};
-use crate::name::PluginName;
+use crate::health::Verdict;
+use crate::name::{Digest, PluginName};
 use crate::package::manifest::Manifest;
 use crate::package::recipe::Recipe;
 use crate::package::{Package, VerifyPolicy};
@@ -31,6 +31,7 @@ use super::receipt::{receipt, secrets};
 use super::report::{How, Outcome};
 use super::stage::stage;
 use super::target::Target;
+use crate::commands::next::unset;
 
 /// What all plugins of one command share.
 #[derive(Debug)]
@@ -43,6 +44,8 @@ pub(super) struct Shared<'a> {
     pub(super) policy: VerifyPolicy,
     pub(super) allow_http: bool,
     pub(super) allow_privileged: bool,
+    /// The plugins that may have what they ask for, whatever the others may.
+    pub(super) granted: Vec<PluginName>,
     pub(super) force: bool,
     pub(super) dry_run: bool,
     pub(super) downloads: &'a Downloads,
@@ -55,11 +58,25 @@ pub(super) struct Shared<'a> {
     pub(super) claimed: Mutex<HashMap<u16, PluginName>>,
 }
 
+impl Shared<'_> {
+    /// Whether the user grants a plugin what it asks for beyond the hardened defaults.
+    pub(super) fn grants(&self, plugin: &PluginName) -> bool {
+        self.allow_privileged || self.granted.contains(plugin)
+    }
+}
+
 /// What is known before the package is there.
 pub(super) struct Before {
     pub(super) receipt: Option<Receipt>,
     pub(super) observed: Observed,
     pub(super) values: Values,
+}
+
+impl Before {
+    /// The plugin's container.
+    pub(super) fn container_of(&self, shared: &Shared<'_>, plugin: &str) -> Option<&ObservedContainer> {
+        self.observed.container(&shared.project.object_name(plugin))
+    }
 }
 
 /// How often an installation is begun at most, where an image or a network goes between the look at it and its use.
@@ -143,7 +160,7 @@ async fn stage_and_apply(
     let recipe = Recipe::choose(&package).map_err(refused)?;
     let variables = variables(shared, &before.values);
     let assembled = assemble(package.manifest(), &variables, &shared.services, &fs::random_secret);
-    let (wanted, notes) = want(shared, &package, &assembled, before, transaction)?;
+    let (wanted, notes) = want(shared, (package.manifest(), package.digest()), &assembled, before, transaction)?;
     let image =
         check_and_find_image(shared, target, (&wanted, &assembled, &before.observed), (&recipe, &package)).await?;
     let activation = activation(cx, &package, before.receipt.as_ref())?;
@@ -184,11 +201,7 @@ async fn stage_and_apply(
     .await?;
     let receipt = written.ok_or(Error::Interrupted)?;
     Ok(Outcome::Installed {
-        how: match (&before.receipt, &activation) {
-            (None, _) => How::New,
-            (Some(_), None) => How::Repaired,
-            (Some(_), Some(_)) => How::Replaced,
-        },
+        how: how(shared, before, &wanted, activation.is_some()),
         receipt: Box::new(receipt),
         verdict: proven.verdict.unwrap_or(Verdict::Healthy),
         generated: situation.generated.clone(),
@@ -197,17 +210,20 @@ async fn stage_and_apply(
     })
 }
 
+fn how(shared: &Shared<'_>, before: &Before, wanted: &Wanted<'_>, is_other_package: bool) -> How {
+    let container = before.container_of(shared, wanted.manifest.name.as_str());
+    match (&before.receipt, container) {
+        (None, _) => How::New,
+        _ if is_other_package => How::Replaced,
+        (_, Some(container)) if container.config_hash != wanted.config_hash() => How::Reconfigured,
+        _ => How::Repaired,
+    }
+}
+
 fn tell_notes(cx: &Context, plan: &Plan) {
     for note in &plan.notes {
         cx.reporter.event(Event::Detail { plugin: plan.plugin.as_str(), text: note });
     }
-}
-
-/// Optional variables without a value: what they switch on is off.
-fn unset(manifest: &Manifest, assembled: &Assembled) -> Vec<String> {
-    let has_value = |name: &str| assembled.values.get(name).is_some_and(|(value, _)| !value.is_empty());
-    let without = manifest.variables.iter().filter(|variable| !has_value(&variable.name));
-    without.map(|variable| variable.name.clone()).collect()
 }
 
 /// What an image is recognised by, besides the labels of its transaction.
@@ -229,42 +245,52 @@ async fn find_current(shared: &Shared<'_>, target: &Target, before: &Before) -> 
     if !target.problems.is_empty() || !target.accepts(receipt)? {
         return Ok(None);
     }
-    let active = shared.cx.state.active_package(target.name.as_str());
-    let Ok(package) = Package::active(&active, receipt.digest, &receipt.proof, &receipt.source) else {
-        return Ok(None);
-    };
-    let variables = variables(shared, &before.values);
-    let assembled = assemble(package.manifest(), &variables, &shared.services, &fs::random_secret);
-    if !assembled.generated.is_empty() || !assembled.missing.is_empty() {
+    let Some(now) = now(shared, receipt, before)? else { return Ok(None) };
+    if !now.assembled.generated.is_empty() || !now.assembled.missing.is_empty() {
         return Ok(None);
     }
-    let (wanted, _) = want(shared, &package, &assembled, before, "")?;
-    let name = wanted.container_name();
-    let hash = wanted.config_hash();
-    let container =
-        before.observed.of_plugin(&shared.project.name, target.name.as_str()).find(|found| found.name == name);
-    let is_as_wanted =
-        container.is_some_and(|found| found.is_running() && !found.fails_its_check && found.config_hash == hash);
+    let container = before.container_of(shared, target.name.as_str());
+    let is_as_wanted = container
+        .is_some_and(|found| found.is_running() && !found.fails_its_check && found.config_hash == now.config_hash);
     if !is_as_wanted {
         return Ok(None);
     }
-    let verdict = match receipt.health_port() {
-        Some(port) => Probe { port, path: receipt.health_path.clone() }.ask().await,
+    let verdict = match receipt.probe() {
+        Some(probe) => probe.ask().await,
         None => Verdict::Healthy,
     };
     let newer = target.newer_than(receipt);
-    Ok(verdict.is_usable().then(|| Outcome::Current { receipt: Box::new(receipt.clone()), verdict, newer }))
+    let unset = unset(&now.manifest, &now.assembled);
+    Ok(verdict.is_usable().then(|| Outcome::Current { receipt: Box::new(receipt.clone()), verdict, newer, unset }))
+}
+
+/// What an installed plugin would be made with now.
+pub(super) struct Now {
+    pub(super) manifest: Manifest,
+    pub(super) assembled: Assembled,
+    pub(super) config_hash: String,
+}
+
+/// The same from its active package; `None` where that is not what was installed.
+pub(super) fn now(shared: &Shared<'_>, receipt: &Receipt, before: &Before) -> Result<Option<Now>, Error> {
+    let active = shared.cx.state.active_package(receipt.plugin.as_str());
+    let Ok(package) = Package::active(&active, receipt.digest, &receipt.proof, &receipt.source) else {
+        return Ok(None);
+    };
+    let manifest = package.manifest();
+    let assembled = assemble(manifest, &variables(shared, &before.values), &shared.services, &fs::random_secret);
+    let (wanted, _) = want(shared, (manifest, package.digest()), &assembled, before, "")?;
+    Ok(Some(Now { config_hash: wanted.config_hash(), manifest: manifest.clone(), assembled }))
 }
 
 /// What the plugin should be like, and what the user should know of it.
-fn want<'a>(
+pub(super) fn want<'a>(
     shared: &'a Shared<'_>,
-    package: &'a Package,
+    (manifest, digest): (&'a Manifest, Option<Digest>),
     assembled: &Assembled,
     before: &Before,
     transaction: &'a str,
 ) -> Result<(Wanted<'a>, Vec<String>), Error> {
-    let manifest = package.manifest();
     let variables = &variables(shared, &before.values);
     let ports = wanted_ports(manifest, variables).map_err(|problem| Error::Preflight(vec![problem]))?;
     let memory = preflight::memory_limit(manifest, variables).map_err(|problem| Error::Preflight(vec![problem]))?;
@@ -274,7 +300,7 @@ fn want<'a>(
         project: shared.project,
         home: &shared.home,
         transaction,
-        digest: package.digest(),
+        digest,
         environment: assembled.pairs(),
         ports,
         memory,

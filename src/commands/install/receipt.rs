@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::pipeline::Shared;
+use super::pipeline::{Shared, variables};
 use super::target::Target;
 use crate::apply::Proven;
 use crate::context::{now, unix_seconds};
@@ -12,6 +12,7 @@ use crate::package::manifest::Manifest;
 use crate::plan::{ImageNeed, Situation, Wanted};
 use crate::preflight;
 use crate::state::{RECEIPT_SCHEMA, Receipt, ReceiptContainer, ReceiptImage, ReceiptPort};
+use crate::values::Values;
 
 /// The values that must not appear in what a failure shows.
 pub(super) fn secrets(manifest: &Manifest, assembled: &Assembled) -> Vec<String> {
@@ -21,6 +22,20 @@ pub(super) fn secrets(manifest: &Manifest, assembled: &Assembled) -> Vec<String>
     let others = assembled.values.keys().map(String::as_str).filter(looks_secret);
     let keys: BTreeSet<&str> = declared.chain(others).collect();
     keys.into_iter().filter_map(|key| assembled.values.get(key).map(|(value, _)| value.clone())).collect()
+}
+
+/// The variables that nobody will find again: given by `--env` or the process environment. A port's variable counts too,
+/// although the container has its own value for it.
+fn given_once(shared: &Shared<'_>, manifest: &Manifest, assembled: &Assembled) -> Vec<String> {
+    let ports = manifest.ports.iter().filter_map(|port| port.variable.as_deref());
+    let keys: BTreeSet<&str> = assembled.values.keys().map(String::as_str).chain(ports).collect();
+    let values = Values::default();
+    let variables = variables(shared, &values);
+    let is_once = |key: &&str| {
+        let found = variables.find(manifest.name.as_str(), key);
+        matches!(found, Some((_, ValueOrigin::Flag | ValueOrigin::Process)))
+    };
+    keys.into_iter().filter(is_once).map(ToOwned::to_owned).collect()
 }
 
 pub(super) fn receipt(
@@ -78,6 +93,7 @@ pub(super) fn receipt(
             .filter(|(_, (_, origin))| set_by_user(origin))
             .map(|(key, _)| key.clone())
             .collect(),
+        given_once: given_once(shared, manifest, assembled),
         dependencies: target.dependencies.clone(),
         granted: preflight::granted(manifest),
         health_path: manifest.service.health_path.clone().unwrap_or_else(|| "/health".to_owned()),

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::next;
 use super::restart::Restart;
+use crate::commands::next;
 use crate::error::Error;
 use crate::health::Verdict;
 use crate::plan::Plan;
@@ -13,9 +13,9 @@ use crate::ui::{Report, Style, error_json};
 /// What happened to one plugin.
 #[derive(Debug)]
 pub enum Outcome {
-    /// It was installed and healthy already.
-    Current { receipt: Box<Receipt>, verdict: Verdict, newer: Option<String> },
-    /// It was installed, updated or repaired. `unset` are optional variables that have no value.
+    /// It was installed and healthy already. `unset` are optional variables that have no value.
+    Current { receipt: Box<Receipt>, verdict: Verdict, newer: Option<String>, unset: Vec<String> },
+    /// It was installed, updated or repaired.
     Installed {
         receipt: Box<Receipt>,
         verdict: Verdict,
@@ -36,6 +36,8 @@ pub enum How {
     New,
     Replaced,
     Repaired,
+    /// Made anew because its configuration has changed.
+    Reconfigured,
 }
 
 impl How {
@@ -44,6 +46,7 @@ impl How {
             Self::New => "installed",
             Self::Replaced => "replaced",
             Self::Repaired => "repaired",
+            Self::Reconfigured => "reconfigured",
         }
     }
 }
@@ -55,6 +58,8 @@ pub struct InstallReport {
     pub results: Vec<(String, Outcome)>,
     /// What came of restarting the backend, where there is one and a set was installed.
     pub restart: Option<Restart>,
+    /// Other plugins whose configuration has changed and whose restart was skipped.
+    pub pending: Vec<String>,
     /// Whether a set was asked for: then it is said what to do next.
     pub is_set: bool,
 }
@@ -67,12 +72,30 @@ impl Outcome {
             Self::Planned(_) | Self::Failed(_) => None,
         }
     }
+
+    /// How healthy a plugin that is there was found.
+    pub fn verdict(&self) -> Option<&Verdict> {
+        match self {
+            Self::Current { verdict, .. } | Self::Installed { verdict, .. } => Some(verdict),
+            Self::Planned(_) | Self::Failed(_) => None,
+        }
+    }
 }
 
 impl InstallReport {
     /// Whether any plugin was installed, replaced or repaired.
     pub fn has_changed(&self) -> bool {
         self.results.iter().any(|(_, outcome)| matches!(outcome, Outcome::Installed { .. }))
+    }
+
+    /// What may be done next with the plugins that are there.
+    fn steps(&self) -> Vec<String> {
+        next::steps(self.results.iter().filter_map(|(_, outcome)| match outcome {
+            Outcome::Current { receipt, unset, .. } | Outcome::Installed { receipt, unset, .. } => {
+                Some((receipt.as_ref(), unset.as_slice()))
+            }
+            Outcome::Planned(_) | Outcome::Failed(_) => None,
+        }))
     }
 
     fn failures(&self) -> impl Iterator<Item = &Error> {
@@ -126,10 +149,13 @@ impl Report for InstallReport {
         fields.insert("project".into(), self.project.as_str().into());
         fields.insert("results".into(), results.collect());
         if self.is_set {
-            fields.insert("next".into(), json!(next::steps(&self.results)));
+            fields.insert("next".into(), json!(self.steps()));
         }
         if let Some(restart) = self.restart {
             fields.insert("restart".into(), restart.json());
+        }
+        if !self.pending.is_empty() {
+            fields.insert("pending".into(), json!(self.pending));
         }
         if let Some(error) = self.failures().next() {
             fields.insert("error".into(), error_json(error));
@@ -149,9 +175,13 @@ impl Report for InstallReport {
         for (name, outcome) in &self.results {
             outcome_text(name, outcome, style, &mut lines);
         }
+        if !self.pending.is_empty() {
+            let names = self.pending.join(" ");
+            lines.push(format!("the configuration of {names} has changed; run: nself plugin restart {names}"));
+        }
         lines.extend(self.restart.map(Restart::text));
-        if self.is_set && self.has_changed() {
-            lines.extend(next::steps(&self.results).into_iter().map(|step| format!("next: {step}")));
+        if self.is_set {
+            lines.extend(self.steps().into_iter().map(|step| format!("next: {step}")));
         }
         lines.join("\n")
     }
@@ -173,14 +203,14 @@ pub(super) fn only_unfit(results: &mut Vec<(String, Outcome)>) -> Option<Error> 
 
 fn outcome_json(outcome: &Outcome) -> Map<String, Value> {
     let value = match outcome {
-        Outcome::Current { receipt, verdict, newer } => {
+        Outcome::Current { receipt, verdict, newer, unset } => {
             let mut value = installed_json(receipt, verdict, "current");
             value["newer"] = json!(newer);
+            value["unset"] = json!(unset);
             value
         }
         Outcome::Installed { receipt, verdict, how, generated, passed_over, unset } => {
             let mut value = installed_json(receipt, verdict, how.word());
-            value["healthy_after_ms"] = json!(receipt.healthy_after_milliseconds);
             value["generated"] = json!(generated);
             value["passed_over"] = json!(passed_over);
             value["unset"] = json!(unset);
@@ -203,6 +233,7 @@ fn installed_json(receipt: &Receipt, verdict: &Verdict, result: &str) -> Value {
         "proof": receipt.proof,
         "addresses": receipt.ports.iter().map(|port| json!({ "name": port.name, "address": port.address() })).collect::<Vec<_>>(),
         "container": receipt.containers.first().map(|container| &container.name),
+        "healthy_after_ms": receipt.healthy_after_milliseconds,
         "health": verdict.word(),
         "reason": match verdict { Verdict::Degraded(reason) | Verdict::Unhealthy(reason) => Some(reason), Verdict::Healthy => None },
     })
@@ -210,8 +241,9 @@ fn installed_json(receipt: &Receipt, verdict: &Verdict, result: &str) -> Value {
 
 fn outcome_text(name: &str, outcome: &Outcome, style: Style, lines: &mut Vec<String>) {
     match outcome {
-        Outcome::Current { receipt, verdict, newer } => {
+        Outcome::Current { receipt, verdict, newer, .. } => {
             lines.push(format!("{} is installed already and {}", headline(receipt), health(verdict, style)));
+            whereabouts(receipt, lines);
             if let Some(newer) = newer {
                 lines.push(format!("  version {newer} is there too: nself plugin install {name}@{newer}"));
             }
@@ -224,9 +256,7 @@ fn outcome_text(name: &str, outcome: &Outcome, style: Style, lines: &mut Vec<Str
                 how.word(),
                 health(verdict, style)
             ));
-            for port in &receipt.ports {
-                lines.push(format!("  {}: {}", port.name, port.address()));
-            }
+            whereabouts(receipt, lines);
             if let Some(key) = generated.first() {
                 lines.push(format!("  made at random and kept: {}", generated.join(", ")));
                 lines.push(format!("  see it: nself plugin config {name} get {key} --reveal"));
@@ -235,6 +265,12 @@ fn outcome_text(name: &str, outcome: &Outcome, style: Style, lines: &mut Vec<Str
         Outcome::Planned(plan) => lines.push(plan.to_string()),
         Outcome::Failed(_) => lines.push(format!("{name} is {}", style.failed("not installed"))),
     }
+}
+
+/// Its container and its addresses.
+fn whereabouts(receipt: &Receipt, lines: &mut Vec<String>) {
+    lines.extend(receipt.containers.iter().map(|container| format!("  container: {}", container.name)));
+    lines.extend(receipt.ports.iter().map(|port| format!("  {}: {}", port.name, port.address())));
 }
 
 fn headline(receipt: &Receipt) -> String {

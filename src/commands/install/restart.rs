@@ -1,11 +1,15 @@
-//! What the running backend must be told after plugins have changed: `nself restart` through its own CLI.
+//! What must be told of it after plugins have changed: the running backend, by `nself restart` through its own CLI, and
+//! other plugins whose configuration is another now.
 
 use serde_json::{Value, json};
 
+use super::renewal::renew;
+use super::report::InstallReport;
 use crate::backend;
 use crate::context::Context;
 use crate::error::Error;
-use crate::project::Strictness;
+use crate::name::PluginName;
+use crate::project::Project;
 use crate::ui::Event;
 use crate::values::Values;
 
@@ -42,16 +46,11 @@ impl Restart {
 
 /// Restarts the backend of this project if there is one: a backend CLI, and its network on the engine. Without them the
 /// plugins have seen the change already, since their containers were made anew.
-pub async fn restart_backend(cx: &Context, is_skipped: bool) -> Result<Option<Restart>, Error> {
+async fn restart_backend(cx: &Context, project: &Project, is_skipped: bool) -> Result<Option<Restart>, Error> {
     let Some(program) = backend::find() else { return Ok(None) };
-    let project = cx.project(Strictness::Lenient)?;
     let values = Values::read(&cx.settings.config_dir, &project.name)?;
-    let variables = crate::environment::Variables {
-        flags: &[],
-        process: &cx.process_environment,
-        project: &project,
-        values: &values,
-    };
+    let variables =
+        crate::environment::Variables { flags: &[], process: &cx.process_environment, project, values: &values };
     let network = variables.backend_network("");
     if cx.docker().await?.observe(&cx.state.home_id()?).await?.network(&network).is_none() {
         return Ok(None);
@@ -63,4 +62,25 @@ pub async fn restart_backend(cx: &Context, is_skipped: bool) -> Result<Option<Re
     let code = backend::run(&program, &["restart"], &project.folder).await;
     cx.reporter.event(Event::Finished { plugin: "backend", text: if code == 0 { "restarted" } else { "failed" } });
     Ok(Some(if code == 0 { Restart::Done } else { Restart::Failed(code) }))
+}
+
+/// After plugins were installed: makes those of the others anew whose configuration has changed, then restarts the
+/// backend where something was done. With `--skip-restart` both are left to the commands that the report names.
+pub(super) async fn restart_after(
+    cx: &Context,
+    project: &Project,
+    report: &mut InstallReport,
+    is_skipped: bool,
+) -> Result<(), Error> {
+    let done: Vec<&str> =
+        report.results.iter().filter_map(|(_, outcome)| outcome.receipt()).map(|one| one.plugin.as_str()).collect();
+    let receipts = cx.state.receipts(&project.name)?.into_iter().flatten().map(|receipt| receipt.plugin);
+    let others: Vec<PluginName> = receipts.filter(|plugin| !done.contains(&plugin.as_str())).collect();
+    let renewal = renew(cx, project, &others, is_skipped).await?;
+    report.results.extend(renewal.results);
+    report.pending = renewal.pending;
+    if report.has_changed() {
+        report.restart = restart_backend(cx, project, is_skipped).await?;
+    }
+    Ok(())
 }

@@ -3,11 +3,9 @@
 
 use std::path::Path;
 
-use super::Surveyed;
 use super::checks::check_port_early;
-use super::pipeline::{Before, Shared, variables};
+use super::pipeline::{Before, Shared};
 use super::target::{Finder, Found, Source, Target};
-use crate::environment::assemble;
 use crate::error::Error;
 use crate::fs;
 use crate::name::{PluginName, PluginSpec};
@@ -55,23 +53,8 @@ pub(super) async fn stage(
     Ok(package)
 }
 
-/// What is known of a plugin before it is installed.
-pub(super) async fn survey(shared: &Shared<'_>, target: &Target) -> Result<Surveyed, Error> {
-    let cx = shared.cx;
-    let manifest = manifest_of(shared, target).await?;
-    let receipt = cx.state.receipt(&shared.project.name, &target.name)?;
-    let values = Values::read(&cx.settings.config_dir, &shared.project.name)?;
-    let assembled = assemble(&manifest, &variables(shared, &values), &shared.services, &fs::random_secret);
-    Ok(Surveyed {
-        registry: target.registry_or(receipt.as_ref()),
-        is_installed: receipt.is_some(),
-        missing: assembled.missing,
-        manifest,
-    })
-}
-
 /// The manifest of what would be installed, without unpacking it; nothing stays of the archive.
-async fn manifest_of(shared: &Shared<'_>, target: &Target) -> Result<Manifest, Error> {
+pub(super) async fn manifest_of(shared: &Shared<'_>, target: &Target) -> Result<Manifest, Error> {
     let cx = shared.cx;
     let refused = |source| Error::Package { plugin: target.name.as_str().to_owned(), source };
     let release = match &target.source {

@@ -1,8 +1,10 @@
-//! The choice of plugins: those of the sets first, the core ones chosen beforehand, then whatever else the registries have.
+//! The choice: sets first, the core one chosen beforehand; then plugins, those of the chosen sets chosen beforehand, and
+//! whatever else the registries have.
 
 use std::collections::BTreeSet;
 
 use crate::cli::RegistryFlags;
+use crate::commands::sets;
 use crate::context::Context;
 use crate::error::Error;
 use crate::http::Http;
@@ -11,7 +13,7 @@ use crate::needs::is_service;
 use crate::project::Project;
 use crate::registries;
 use crate::registry::{LicenceNeed, Release};
-use crate::sets::{BUILT_IN, built_in};
+use crate::sets::purpose;
 use crate::ui::{Choice, Event, safe};
 
 /// Shows what there is and gives the names of what was chosen.
@@ -24,24 +26,29 @@ pub(super) async fn plugins(cx: &Context, project: &Project, flags: &RegistryFla
     }
     let installed: BTreeSet<PluginName> =
         cx.state.receipts(&project.name)?.into_iter().flatten().map(|receipt| receipt.plugin).collect();
+    let sets = sets::all(&catalog).await;
+    let of_sets = choose_sets(cx, &sets, &installed).await?;
     let mut names: Vec<PluginName> = Vec::new();
     let mut choices = Vec::new();
-    for (set, _, _) in BUILT_IN {
-        for name in built_in(set).unwrap_or_default() {
-            let release = merged.releases.iter().find(|release| release.name == name);
-            choices.push(Choice { text: line(&name, Some(set), release.copied()), is_chosen: *set == "core" });
-            names.push(name);
+    for (set, plugins) in &sets {
+        for name in plugins {
+            if names.contains(name) {
+                continue;
+            }
+            let release = merged.releases.iter().find(|release| release.name == *name);
+            choices.push(line(name, Some(set), release.copied()));
+            names.push(name.clone());
         }
     }
     for release in merged.releases.iter().filter(|release| is_offered(release)) {
         if !names.contains(&release.name) {
-            choices.push(Choice { text: line(&release.name, None, Some(release)), is_chosen: false });
+            choices.push(line(&release.name, None, Some(release)));
             names.push(release.name.clone());
         }
     }
-    for (name, choice) in names.iter().zip(&mut choices) {
-        choice.is_chosen |= installed.contains(name);
-    }
+    let is_chosen = |name: &PluginName| of_sets.contains(name) || installed.contains(name);
+    let choices =
+        names.iter().zip(choices).map(|(name, text)| Choice { text, is_chosen: is_chosen(name) }).collect::<Vec<_>>();
     let chosen = cx.output.choose(&cx.interrupt, "Which plugins? (space chooses, Enter goes on)", choices).await?;
     if chosen.is_empty() {
         let hint = Some("choose with the space bar: nself plugin setup".into());
@@ -50,10 +57,35 @@ pub(super) async fn plugins(cx: &Context, project: &Project, flags: &RegistryFla
     Ok(chosen.into_iter().filter_map(|place| names.get(place)).map(ToString::to_string).collect())
 }
 
+/// The plugins of the chosen sets.
+async fn choose_sets(
+    cx: &Context,
+    sets: &[(String, Vec<PluginName>)],
+    installed: &BTreeSet<PluginName>,
+) -> Result<BTreeSet<PluginName>, Error> {
+    let choice = |(set, plugins): &(String, Vec<PluginName>)| {
+        let names: Vec<&str> = plugins.iter().map(PluginName::as_str).collect();
+        let purpose = purpose(set).map(|purpose| format!(" ({purpose})")).unwrap_or_default();
+        let is_installed = !plugins.is_empty() && plugins.iter().all(|plugin| installed.contains(plugin));
+        Choice {
+            text: safe(&format!("{set}{purpose}: {}", names.join(", "))),
+            is_chosen: set == "core" || is_installed,
+        }
+    };
+    let choices = sets.iter().map(choice).collect();
+    let question = "Which sets? (space chooses, Enter goes on to their plugins)";
+    let chosen = cx.output.choose(&cx.interrupt, question, choices).await?;
+    Ok(chosen
+        .into_iter()
+        .filter_map(|place| sets.get(place))
+        .flat_map(|(_, plugins)| plugins.iter().cloned())
+        .collect())
+}
+
 /// Services come by themselves with what needs them.
 fn is_offered(release: &Release) -> bool {
-    let is_service = is_service(release.name.as_str());
-    release.not_installable.is_none() && release.licence_need == LicenceNeed::None && !is_service
+    let is_usable = release.not_installable.is_none() && release.licence_need == LicenceNeed::None;
+    is_usable && !is_service(release.name.as_str())
 }
 
 fn line(name: &PluginName, set: Option<&str>, release: Option<&Release>) -> String {
@@ -63,10 +95,15 @@ fn line(name: &PluginName, set: Option<&str>, release: Option<&Release>) -> Stri
     let size = release.size.map(|bytes| format!("{:.1} MB", bytes_in_megabytes(bytes)));
     let needs: Vec<&str> =
         release.services.iter().filter(|need| !need.optional).map(|need| need.name.as_str()).collect();
+    let ports: Vec<String> = release.ports.iter().map(ToString::to_string).collect();
     let facts = [
         set.map(ToOwned::to_owned),
         size,
-        release.port.map(|port| format!("port {port}")),
+        match ports.as_slice() {
+            [] => None,
+            [port] => Some(format!("port {port}")),
+            _ => Some(format!("ports {}", ports.join(" and "))),
+        },
         (!needs.is_empty()).then(|| format!("needs {}", needs.join(", "))),
     ];
     let facts = facts.into_iter().flatten().collect::<Vec<_>>().join(", ");

@@ -9,12 +9,10 @@ use crate::environment::{ValueOrigin, Variables};
 use crate::error::Error;
 use crate::fs;
 use crate::package::manifest::Manifest;
-use crate::project::{Project, ProjectError, parse_env};
+use crate::project::{ENV_FILES, EXAMPLES, Project, ProjectError, parse_env};
 
 /// The file's name in the project's folder.
-const NAME: &str = ".env.plugins";
-/// Where an example of it may lie, relative to the project's folder.
-const EXAMPLES: &[&str] = &[".env.plugins.example", "../.backend/.env.plugins.example"];
+const NAME: &str = ENV_FILES[0];
 
 /// The file as it should be.
 #[derive(Debug)]

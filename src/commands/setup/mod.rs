@@ -7,10 +7,11 @@ mod report;
 
 use std::collections::BTreeMap;
 
-use crate::cli::{InstallArguments, SetupArguments};
+use crate::cli::{GrantAnswers, InstallArguments, SetupArguments};
 use crate::context::Context;
 use crate::environment::Variables;
 use crate::error::Error;
+use crate::name::PluginName;
 use crate::project::{Project, Strictness};
 use crate::ui::{Event, table};
 use crate::values::Values;
@@ -18,6 +19,9 @@ use crate::values::Values;
 use super::install::{self, Downloads, Surveyed};
 
 pub use report::SetupReport;
+
+/// The plugins that can be installed, by the word that asked for each.
+type Plan = Vec<(String, Surveyed)>;
 
 /// Guided where somebody is there and `--yes` is not given; else by the flags alone.
 pub async fn run(cx: &Context, arguments: SetupArguments) -> Result<SetupReport, Error> {
@@ -29,7 +33,7 @@ pub async fn run(cx: &Context, arguments: SetupArguments) -> Result<SetupReport,
         });
     }
     // Until the plan is accepted, the project is only looked at; what is wrong with it is found first.
-    let project = cx.project(Strictness::Strict)?;
+    let project = cx.project(Strictness::Prospective)?;
     cx.docker().await?;
     let mut wanted = installation(&arguments);
     if wanted.plugins.is_empty() && wanted.sets.is_empty() {
@@ -40,28 +44,31 @@ pub async fn run(cx: &Context, arguments: SetupArguments) -> Result<SetupReport,
         }
     }
     let downloads = Downloads::default();
-    let surveyed = survey(cx, &wanted, (&project, &downloads)).await?;
-    let answers = if is_guided { ask_missing(cx, &surveyed).await? } else { BTreeMap::new() };
-    let manifests: Vec<_> = surveyed.iter().map(|(_, known)| &known.manifest).collect();
+    let mut plan = survey(cx, &wanted, (&project, &downloads)).await?;
+    let mut answers = BTreeMap::new();
+    if is_guided {
+        wanted.answers = grant(cx, &mut plan).await?;
+        answers = ask_missing(cx, &plan).await?;
+    }
+    // In a guided set-up every missing value was asked for.
+    let is_ready = |known: &Surveyed| is_guided || known.obstacles().is_empty();
+    if !plan.iter().any(|(_, known)| is_ready(known)) {
+        return Err(Error::Preflight(plan.iter().flat_map(|(_, known)| known.obstacles()).collect()));
+    }
+    let manifests: Vec<_> = plan.iter().map(|(_, known)| &known.manifest).collect();
     let values = Values::read(&cx.settings.config_dir, &project.name)?;
     let variables = Variables { flags: &[], process: &cx.process_environment, project: &project, values: &values };
     let file = file::complete(&project, &manifests, &answers, &variables)?;
     if is_guided {
-        confirm(cx, &project, &surveyed, &file).await?;
+        confirm(cx, &project, &plan, &file).await?;
     }
     if cx.interrupt.is_wanted() {
         return Err(Error::Interrupted);
     }
     file.write()?;
-    // What was installed before may read a variable that is new: it is made anew where its configuration has changed.
-    let before = cx.state.receipts(&project.name)?.into_iter().flatten();
-    wanted.plugins.extend(before.map(|receipt| receipt.plugin.as_str().to_owned()));
     let project = cx.project(Strictness::Strict)?;
     let mut installed = install::run_in(cx, &wanted, (&project, &downloads)).await?;
     installed.is_set = true;
-    if installed.restart.is_none() && installed.has_changed() {
-        installed.restart = install::restart_backend(cx, arguments.skip_restart).await?;
-    }
     Ok(SetupReport { is_ignored_by_git: file.is_ignored_by_git(), file, installed })
 }
 
@@ -72,30 +79,28 @@ fn installation(arguments: &SetupArguments) -> InstallArguments {
         sets: arguments.sets.clone(),
         skip_restart: arguments.skip_restart,
         registries: arguments.registries.clone(),
-        dry_run: false,
         env: arguments.env.clone(),
-        verify: None,
-        allow_privileged: false,
-        force: false,
+        allow_privileged: arguments.allow_privileged,
+        // What comes along stands in the plan that is agreed to.
         yes: true,
+        // What was installed before may read a variable that is new in the file.
+        renews_others: true,
+        ..InstallArguments::default()
     }
 }
 
 /// What can be installed; the rest is named with the reason, which `install` says again at the end.
-async fn survey(
-    cx: &Context,
-    wanted: &InstallArguments,
-    place: (&Project, &Downloads),
-) -> Result<Vec<(String, Surveyed)>, Error> {
-    let mut surveyed = Vec::new();
+async fn survey(cx: &Context, wanted: &InstallArguments, place: (&Project, &Downloads)) -> Result<Plan, Error> {
+    let mut plan = Vec::new();
     let mut refused = Vec::new();
     for (name, known) in install::survey(cx, wanted, place).await? {
         match known {
-            Ok(known) => surveyed.push((name, known)),
+            Ok(known) if known.problems.is_empty() => plan.push((name, known)),
+            Ok(known) => refused.push((name, Error::Preflight(known.obstacles()))),
             Err(error) => refused.push((name, error)),
         }
     }
-    if surveyed.is_empty()
+    if plan.is_empty()
         && let Some((_, error)) = refused.pop()
     {
         return Err(error);
@@ -103,13 +108,33 @@ async fn survey(
     for (name, error) in &refused {
         cx.reporter.event(Event::Warning { text: &format!("{name} is left out: {error}") });
     }
-    Ok(surveyed)
+    Ok(plan)
+}
+
+/// Asks for each plugin that wants power over this machine whether it may have it; one that may not is left out.
+async fn grant(cx: &Context, plan: &mut Plan) -> Result<GrantAnswers, Error> {
+    let mut answers = GrantAnswers::default();
+    for (_, known) in plan.iter_mut() {
+        let Some(problem) = &known.ungranted else { continue };
+        let question = format!("{}: power over this machine. Grant it? (no leaves it out)", problem.message);
+        let name = known.manifest.name.clone();
+        if cx.output.agree(&cx.interrupt, &question).await? {
+            answers.granted.push(name);
+        } else {
+            answers.denied.push(name);
+        }
+    }
+    plan.retain(|(_, known)| !answers.denied.contains(&known.manifest.name));
+    if plan.is_empty() {
+        return Err(Error::Usage { message: "nothing was changed: no plugin is left".into(), hint: None });
+    }
+    Ok(answers)
 }
 
 /// Values of required variables that nobody has set, each asked for once.
-async fn ask_missing(cx: &Context, surveyed: &[(String, Surveyed)]) -> Result<BTreeMap<String, String>, Error> {
+async fn ask_missing(cx: &Context, plan: &Plan) -> Result<BTreeMap<String, String>, Error> {
     let mut answers = BTreeMap::new();
-    for (name, known) in surveyed {
+    for (name, known) in plan {
         for variable in &known.missing {
             if answers.contains_key(&variable.name) {
                 continue;
@@ -124,16 +149,12 @@ async fn ask_missing(cx: &Context, surveyed: &[(String, Surveyed)]) -> Result<BT
 }
 
 /// Shows what would be done and asks whether to.
-async fn confirm(
-    cx: &Context,
-    project: &Project,
-    surveyed: &[(String, Surveyed)],
-    file: &file::EnvFile,
-) -> Result<(), Error> {
-    let rows: Vec<Vec<String>> = surveyed.iter().map(|(name, known)| row(name, known)).collect();
-    cx.output.note(&table::render(&["PLUGIN", "VERSION", "FROM", "PORTS", "MEMORY", "NOW"], &rows, cx.output.style));
+async fn confirm(cx: &Context, project: &Project, plan: &Plan, file: &file::EnvFile) -> Result<(), Error> {
+    let rows: Vec<Vec<String>> = plan.iter().map(|(name, known)| row(name, known)).collect();
+    let headings = ["PLUGIN", "VERSION", "FROM", "PORTS", "MEMORY", "NOW", "FOR", "BEYOND THE DEFAULTS"];
+    cx.output.note(&table::render(&headings, &rows, cx.output.style));
     cx.output.note(&file.summary());
-    let count = surveyed.len();
+    let count = plan.len();
     let question = format!("Install {count} plugins into project {}?", project.name);
     cx.output
         .confirm(&cx.interrupt, &question, "nself plugin setup --yes, with the plugins or sets that you want")
@@ -142,8 +163,9 @@ async fn confirm(
 
 fn row(name: &str, known: &Surveyed) -> Vec<String> {
     let manifest = &known.manifest;
-    let ports: Vec<String> = manifest.ports.iter().map(|port| port.port.to_string()).collect();
+    let ports: Vec<String> = known.ports.iter().map(ToString::to_string).collect();
     let memory = manifest.service.memory.map(|bytes| format!("{} MiB", bytes / (1024 * 1024)));
+    let needing: Vec<&str> = known.needed_by.iter().map(PluginName::as_str).collect();
     vec![
         name.to_owned(),
         manifest.version.to_string(),
@@ -151,5 +173,7 @@ fn row(name: &str, known: &Surveyed) -> Vec<String> {
         ports.join(", "),
         memory.unwrap_or_default(),
         if known.is_installed { "installed" } else { "new" }.to_owned(),
+        needing.join(", "),
+        crate::preflight::granted(manifest).join(", "),
     ]
 }

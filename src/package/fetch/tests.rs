@@ -41,6 +41,7 @@ impl Case {
             not_installable: None,
             licence_need: LicenceNeed::None,
             port: None,
+            ports: Vec::new(),
             dependencies: Vec::new(),
             services: Vec::new(),
             digest: Some(digest_of(&good())),

@@ -56,7 +56,7 @@ use settings::Settings;
 use ui::{Output, Report};
 
 /// Words that are the backend CLI's when there is one, unless they name an installed plugin (design §1).
-const SHARED_WORDS: &[&str] = &["logs", "status", "restart", "start", "stop", "doctor"];
+const SHARED_WORDS: &[&str] = &["logs", "status", "restart", "start", "stop", "doctor", "help"];
 
 /// Runs the program with its words (the first is its own name) and gives the exit code.
 pub fn run(words: Vec<OsString>) -> u8 {
@@ -64,6 +64,7 @@ pub fn run(words: Vec<OsString>) -> u8 {
     if let Some(code) = hand_over_or_refuse(&words) {
         return code;
     }
+    let words = help_as_flag(words);
     let cli = match Cli::try_parse_from(&words) {
         Ok(cli) => cli,
         Err(error) => return usage(&error, &words),
@@ -99,6 +100,17 @@ fn as_plugin_program(mut words: Vec<OsString>) -> Vec<OsString> {
     let asks_itself = words.get(1).is_some_and(|word| word == "--version" || word == "-V");
     if is_plugin && !asks_itself {
         words.insert(1, "plugin".into());
+    }
+    words
+}
+
+/// `nself plugin help install` is `nself plugin install --help`.
+fn help_as_flag(mut words: Vec<OsString>) -> Vec<OsString> {
+    let is_plugin = words.get(1).is_some_and(|word| word == "plugin" || word == "plugins");
+    let place = if is_plugin { 2 } else { 1 };
+    if words.get(place).is_some_and(|word| word == "help") {
+        words.remove(place);
+        words.push("--help".into());
     }
     words
 }

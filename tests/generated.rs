@@ -33,16 +33,21 @@ fn completions_are_those_of_the_command_line() {
 fn manual_pages_are_those_of_the_command_line() {
     let mut command = Cli::command();
     command.build();
-    let plugin = command.find_subcommand("plugin").expect("there is one").clone();
-    let mut pages = vec![("nself".to_owned(), command), ("nself-plugin".to_owned(), plugin.clone())];
-    for verb in plugin.get_subcommands().filter(|verb| !verb.is_hide_set()) {
-        pages.push((format!("nself-plugin-{}", verb.get_name()), verb.clone()));
-    }
+    let mut pages = Vec::new();
+    collect("nself", &command, &mut pages);
     for (name, command) in pages {
         let mut text = Vec::new();
         let title: &'static str = name.clone().leak();
         let page = clap_mangen::Man::new(command.name(title)).title(title).date("").manual("nself").source("nself");
         page.render(&mut text).expect("memory takes all");
         check(&root().join("man").join(format!("{name}.1")), &text);
+    }
+}
+
+/// A page for every command, since each page names those below it.
+fn collect(name: &str, command: &clap::Command, pages: &mut Vec<(String, clap::Command)>) {
+    pages.push((name.to_owned(), command.clone()));
+    for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+        collect(&format!("{name}-{}", verb.get_name()), verb, pages);
     }
 }

@@ -62,6 +62,9 @@ fn help_and_version_are_answers() {
     sandbox.run(&["--help"]).ok().answers(&["plugin"]);
     sandbox.plugin(&["--help"]).ok().answers(&["install", "remove", "list", "status"]);
     sandbox.plugin(&["install", "--help"]).ok().answers(&["--dry-run"]);
+    sandbox.run(&["help"]).ok().answers(&["plugin"]);
+    sandbox.plugin(&["help"]).ok().answers(&["install", "remove", "list", "status"]);
+    sandbox.plugin(&["help", "install"]).ok().answers(&["--dry-run"]);
 }
 
 /// A sandbox with a backend CLI on its PATH that tells what it was given and ends with 42.

@@ -140,6 +140,10 @@ impl Docker {
 }
 
 fn build_failure(action: String, error: &str, last_lines: &[String]) -> EngineError {
+    // A layer that the engine has kept of an earlier build goes when that build, or its image, is taken away meanwhile.
+    if error.starts_with("unable to find image \"sha256:") || error.starts_with("No such image: sha256:") {
+        return EngineError::Vanished { action, message: error.to_owned() };
+    }
     let message = match last_lines {
         [] => error.trim().to_owned(),
         lines => {

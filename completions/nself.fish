@@ -356,7 +356,7 @@ complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subc
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from config" -a "unset" -d 'Forget a stored value'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l set -d 'The plugins of a set: core, auth, integrations, or one that a registry names' -r
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l registry -d 'Ask this registry only' -r
-complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l env -d 'Set a variable for the plugins; goes before the environment and all files' -r
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l env -d 'Set a variable for the plugins; it is kept in .env.plugins where that has no value for it' -r
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from setup" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -727,7 +727,7 @@ complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_sub
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from config" -a "unset" -d 'Forget a stored value'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l set -d 'The plugins of a set: core, auth, integrations, or one that a registry names' -r
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l registry -d 'Ask this registry only' -r
-complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l env -d 'Set a variable for the plugins; goes before the environment and all files' -r
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l env -d 'Set a variable for the plugins; it is kept in .env.plugins where that has no value for it' -r
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from setup" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"

@@ -196,6 +196,9 @@ pub struct InstallArguments {
     /// Whether installed plugins that are not named may have to be made anew in any case.
     #[arg(skip)]
     pub renews_others: bool,
+    /// Whether the plugins are installed ones that are to stay what they are but for their configuration.
+    #[arg(skip)]
+    pub is_renewal: bool,
     /// Install again although it is installed and healthy
     #[arg(long)]
     pub force: bool,
@@ -224,7 +227,7 @@ pub struct SetupArguments {
     pub sets: SetFlags,
     #[command(flatten)]
     pub registries: RegistryFlags,
-    /// Set a variable for the plugins; goes before the environment and all files
+    /// Set a variable for the plugins; it is kept in .env.plugins where that has no value for it
     #[arg(long = "env", value_name = "KEY=VALUE")]
     pub env: Vec<String>,
     /// Do not restart the backend afterwards; print the command instead

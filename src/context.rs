@@ -13,7 +13,7 @@ use crate::name::PluginName;
 use crate::project::{Project, Strictness};
 use crate::settings::Settings;
 use crate::state::State;
-use crate::ui::{Event, Output, Reporter};
+use crate::ui::{Choice, Event, Output, Reporter};
 
 /// Built once a process.
 #[derive(Debug)]
@@ -66,6 +66,30 @@ impl Context {
             self.reporter.event(Event::Warning { text: &format!("passed over: {warning}") });
         }
         Ok(project)
+    }
+
+    /// Asks a question that yes or no answers.
+    pub async fn agree(&self, question: &str) -> Result<bool, Error> {
+        self.reporter.clear();
+        self.output.agree(&self.interrupt, question).await
+    }
+
+    /// Asks whether to go on; `command` says yes where nobody can be asked.
+    pub async fn confirm(&self, question: &str, command: &str) -> Result<(), Error> {
+        self.reporter.clear();
+        self.output.confirm(&self.interrupt, question, command).await
+    }
+
+    /// Lets the user choose any number of things.
+    pub async fn choose(&self, question: &str, choices: Vec<Choice>) -> Result<Vec<usize>, Error> {
+        self.reporter.clear();
+        self.output.choose(&self.interrupt, question, choices).await
+    }
+
+    /// Asks for a text.
+    pub async fn ask(&self, question: &str, is_secret: bool) -> Result<String, Error> {
+        self.reporter.clear();
+        self.output.ask(&self.interrupt, question, is_secret).await
     }
 
     /// Takes the lock of a plugin.

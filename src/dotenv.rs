@@ -33,9 +33,10 @@ pub fn complete(
     answers: &BTreeMap<String, String>,
     elsewhere: Elsewhere<'_>,
 ) -> Completed {
-    let known: BTreeSet<String> =
-        existing.and_then(|text| parse_env(text).ok()).unwrap_or_default().into_keys().collect();
-    let (mut text, filled) = fill(existing.unwrap_or_default(), answers);
+    let read = existing.and_then(|text| parse_env(text).ok()).unwrap_or_default();
+    let open = answers.iter().filter(|(key, _)| read.get(*key).is_some_and(|value| value.text.is_empty()));
+    let (mut text, filled) = fill(existing.unwrap_or_default(), &open.collect());
+    let known: BTreeSet<String> = read.into_keys().collect();
     let mut added: Vec<String> = Vec::new();
     for manifest in manifests {
         let mut section = String::new();
@@ -151,21 +152,28 @@ fn quoted(value: &str) -> String {
     format!("\"{escaped}\"")
 }
 
-/// Puts answers behind keys that stand alone in their line.
-fn fill(text: &str, answers: &BTreeMap<String, String>) -> (String, Vec<String>) {
+/// Puts answers in the place of empty values; what stands before and behind them stays.
+fn fill(text: &str, answers: &BTreeMap<&String, &String>) -> (String, Vec<String>) {
     let mut filled = Vec::new();
     let mut out = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
-        let bare = line.trim_end_matches(['\n', '\r']);
-        let answer = bare.strip_suffix('=').and_then(|key| Some((key, answers.get(key)?)));
-        let Some((key, value)) = answer else {
+        let Some((before, after)) = line.split_once('=') else {
             out.push_str(line);
             continue;
         };
-        out.push_str(bare);
-        out.push_str(&quoted(value));
-        out.push_str(&line[bare.len()..]);
-        filled.push(key.to_owned());
+        let bare = before.trim().trim_start_matches('\u{feff}');
+        let key = bare.strip_prefix("export ").map_or(bare, str::trim_start);
+        let rest = after.trim_start_matches([' ', '\t']);
+        let rest = rest.strip_prefix("\"\"").or_else(|| rest.strip_prefix("''")).unwrap_or(rest);
+        let is_empty = rest.trim().is_empty() || rest.trim_start_matches([' ', '\t']).starts_with('#');
+        match answers.get_key_value(&key.to_owned()) {
+            Some((key, value)) if is_empty && !filled.contains(*key) => {
+                let gap = if rest.starts_with('#') { " " } else { "" };
+                let _ = write!(out, "{before}={}{gap}{rest}", quoted(value));
+                filled.push((*key).clone());
+            }
+            _ => out.push_str(line),
+        }
     }
     (out, filled)
 }
@@ -244,6 +252,23 @@ mod tests {
             // `\$` stays as it is until variables are put in.
             let found = if found.expands { found.text.replace("\\$", "$") } else { found.text.clone() };
             proptest::prop_assert_eq!(found, value);
+        }
+    }
+
+    #[test]
+    fn an_answer_takes_the_place_of_every_kind_of_empty_value_and_of_no_other() {
+        let answers = [("CHAT_KEY", "a b")];
+        for (before, after) in [
+            ("CHAT_KEY=", "CHAT_KEY='a b'"),
+            ("export CHAT_KEY=\"\"  # mine", "export CHAT_KEY='a b'  # mine"),
+            ("CHAT_KEY=   # mine", "CHAT_KEY='a b' # mine"),
+            ("CHAT_KEY=''", "CHAT_KEY='a b'"),
+            ("CHAT_KEY=full", "CHAT_KEY=full"),
+            ("OTHER=\"first\nCHAT_KEY=\n\"\nCHAT_KEY=full", "OTHER=\"first\nCHAT_KEY=\n\"\nCHAT_KEY=full"),
+        ] {
+            let text = completed(Some(before), &answers).text;
+            assert!(text.starts_with(&format!("{after}\n")), "{before}: {text}");
+            assert!(parse_env(&text).is_ok(), "{text}");
         }
     }
 }

@@ -114,6 +114,14 @@ pub enum PluginSpec {
 }
 
 impl PluginSpec {
+    /// The plugin, where it is asked for by name.
+    pub fn name(&self) -> Option<&PluginName> {
+        match self {
+            Self::Named { name, .. } => Some(name),
+            Self::Local(_) => None,
+        }
+    }
+
     /// The newest of a plugin from any registry, with the word that asks for it.
     pub fn of(name: &PluginName) -> (String, Self) {
         (name.as_str().to_owned(), Self::Named { registry: None, name: name.clone(), version: None })

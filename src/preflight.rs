@@ -81,13 +81,10 @@ pub fn memory_limit(manifest: &Manifest, variables: &Variables<'_>) -> Result<Op
     })
 }
 
-/// The code of [`service_missing`].
-pub const SERVICE_MISSING: &str = "service.missing";
-
 /// The problem that a service which a plugin needs is nowhere to be had; why not.
 pub fn service_missing(plugin: &PluginName, service: &str, variable: Option<&str>, reason: &str) -> Problem {
     Problem {
-        code: SERVICE_MISSING,
+        code: "service.missing",
         message: format!("`{plugin}` needs {}, which nobody gives: {reason}", shown(service)),
         hint: variable
             .map(|variable| format!("give the address of one: nself plugin config {plugin} set {variable} URL")),
@@ -166,6 +163,17 @@ pub fn name_taken(plugin: &PluginName, container: &str) -> Problem {
         hint: Some(format!(
             "rename it: docker rename {container} {container}-other; or use another project: --project NAME"
         )),
+    }
+}
+
+/// The problem that another project has activated another version of a plugin than this one has installed.
+pub fn other_version(plugin: &PluginName, active: &semver::Version, installed: &semver::Version) -> Problem {
+    Problem {
+        code: "package.other_version",
+        message: format!(
+            "the package of `{plugin}` is {active} now, by another project; this project has {installed} installed"
+        ),
+        hint: Some(format!("take that version here too: nself plugin install {plugin}@{active}")),
     }
 }
 

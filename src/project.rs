@@ -225,7 +225,8 @@ fn parse_value(text: &str) -> Result<(FileValue, usize), String> {
         }
         _ => {
             let end = text.find('\n').unwrap_or(text.len());
-            let line = &text[start.min(end)..end];
+            // A comment begins after a space, also where there is no value before it.
+            let line = &text[..end];
             let value = line.find(" #").map_or(line, |comment| &line[..comment]).trim();
             Ok((FileValue { text: value.to_owned(), expands: true }, (end + 1).min(text.len())))
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::install::{self, Outcome};
+use super::install::{self, Extent, Outcome, Renewal};
 use crate::apply::Proof;
 use crate::cli::NamesArguments;
 use crate::context::Context;
@@ -50,6 +50,8 @@ struct Done {
     word: &'static str,
     /// Of what was started.
     verdict: Option<Verdict>,
+    /// The variables for want of which a changed configuration was not applied.
+    lost: Vec<String>,
 }
 
 /// Starts, stops or restarts the plugins named, or all, at the same time. A restart makes those anew whose configuration
@@ -58,16 +60,23 @@ pub async fn run(cx: &Context, arguments: &NamesArguments, power: Power) -> Resu
     let project = cx.project(Strictness::Lenient)?;
     undo::recover(cx).await?;
     let receipts = super::chosen_receipts(cx, &project.name, &arguments.plugins)?;
-    let mut renewed = if power == Power::Restart { renew(cx, &project, &receipts).await? } else { BTreeMap::new() };
+    let renewal = if power == Power::Restart { renew(cx, &project, &receipts).await? } else { Renewal::default() };
+    // Who has enough of it wants nothing more to happen; what was begun is undone.
+    if cx.interrupt.is_wanted() {
+        return Err(Error::Interrupted);
+    }
+    let mut renewed: BTreeMap<String, Outcome> = renewal.results.into_iter().collect();
+    let kept: BTreeMap<PluginName, Vec<String>> = renewal.kept.into_iter().collect();
     let work = receipts.into_iter().map(|receipt| {
         let renewed = renewed.remove(receipt.plugin.as_str());
+        let lost = kept.get(&receipt.plugin).cloned().unwrap_or_default();
         async {
             let result = match renewed {
                 Some(Outcome::Failed(error)) => Err(*error),
-                Some(outcome) => Ok(Done { word: "reconfigured", verdict: outcome.verdict().cloned() }),
+                Some(outcome) => Ok(Done { word: "reconfigured", verdict: outcome.verdict().cloned(), lost }),
                 None => {
                     let verdict = act(cx, &project, &receipt, power).await;
-                    verdict.map(|verdict| Done { word: power.words().1, verdict })
+                    verdict.map(|verdict| Done { word: power.words().1, verdict, lost })
                 }
             };
             (receipt, result)
@@ -76,14 +85,13 @@ pub async fn run(cx: &Context, arguments: &NamesArguments, power: Power) -> Resu
     Ok(PowerReport { power, results: futures_util::future::join_all(work).await })
 }
 
-/// Makes those anew whose configuration has changed; gives what became of them by name. Where an env file cannot be read
-/// it is not known what has.
-async fn renew(cx: &Context, project: &Project, receipts: &[Receipt]) -> Result<BTreeMap<String, Outcome>, Error> {
+/// Makes those anew whose configuration has changed. Where an env file cannot be read it is not known what has.
+async fn renew(cx: &Context, project: &Project, receipts: &[Receipt]) -> Result<Renewal, Error> {
     if !project.warnings.is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok(Renewal::default());
     }
     let plugins: Vec<PluginName> = receipts.iter().map(|receipt| receipt.plugin.clone()).collect();
-    Ok(install::renew(cx, project, &plugins, false).await?.results.into_iter().collect())
+    install::renew(cx, project, &plugins, Extent::All).await
 }
 
 async fn act(cx: &Context, project: &Project, receipt: &Receipt, power: Power) -> Result<Option<Verdict>, Error> {
@@ -154,10 +162,11 @@ impl Report for PowerReport {
 
     fn json(&self) -> Map<String, Value> {
         let results = self.results.iter().map(|(receipt, result)| match result {
-            Ok(Done { word, verdict }) => json!({
+            Ok(Done { word, verdict, lost }) => json!({
                 "plugin": receipt.plugin,
                 "result": word,
                 "health": verdict.as_ref().map(Verdict::word),
+                "not_applied_without": lost,
             }),
             Err(error) => json!({ "plugin": receipt.plugin, "result": "failed", "error": error_json(error) }),
         });
@@ -168,8 +177,10 @@ impl Report for PowerReport {
 
     fn text(&self, style: Style) -> String {
         let lines = self.results.iter().map(|(receipt, result)| match result {
-            Ok(Done { word, verdict: Some(verdict) }) => format!("{} is {word} and {}", receipt.plugin, verdict.word()),
-            Ok(Done { word, verdict: None }) => format!("{} is {word}", receipt.plugin),
+            Ok(Done { word, verdict: Some(verdict), .. }) => {
+                format!("{} is {word} and {}", receipt.plugin, verdict.word())
+            }
+            Ok(Done { word, verdict: None, .. }) => format!("{} is {word}", receipt.plugin),
             Err(_) => format!("{} is {}", receipt.plugin, style.failed("not as wanted")),
         });
         lines.collect::<Vec<_>>().join("\n")

@@ -98,7 +98,7 @@ async fn confirm_data(cx: &Context, project: &Project, names: &[PluginName]) -> 
     };
     let words = names.iter().map(PluginName::as_str).collect::<Vec<_>>().join(" ");
     let question = format!("Delete {what} of {words} for good?");
-    cx.output.confirm(&cx.interrupt, &question, &format!("nself plugin remove {words} --delete-data --yes")).await
+    cx.confirm(&question, &format!("nself plugin remove {words} --delete-data --yes")).await
 }
 
 fn is_elsewhere(cx: &Context, project: &Project, name: &PluginName) -> Result<bool, Error> {

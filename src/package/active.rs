@@ -17,6 +17,6 @@ impl Package {
 
     /// The manifest of a folder or archive on this machine, so that its name is known before anything is staged.
     pub fn peek(path: &Path) -> Result<Manifest, PackageError> {
-        if path.is_dir() { read_manifest(path) } else { Archive::open_local(path)?.manifest() }
+        if path.is_dir() { read_manifest(path) } else { Archive::open_local(path)?.manifest(None, None) }
     }
 }

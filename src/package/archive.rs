@@ -123,9 +123,14 @@ impl Archive {
         Ok(Package { root, manifest, digest: Some(self.digest), proof: self.proof, source: self.source })
     }
 
-    /// The manifest inside, after every check of [`Archive::unpack`]; writes nothing.
-    pub fn manifest(&mut self) -> Result<Manifest, PackageError> {
-        self.survey(None, None, None).map(|survey| survey.manifest)
+    /// The manifest inside, after every check of [`Archive::unpack`]; writes nothing. The name chooses where there are
+    /// several plugins.
+    pub fn manifest(
+        &mut self,
+        expected: Option<&PluginName>,
+        version: Option<&Version>,
+    ) -> Result<Manifest, PackageError> {
+        self.survey(expected, version, None).map(|survey| survey.manifest)
     }
 
     /// Goes through every check of [`Archive::unpack`] and writes nothing.

@@ -21,6 +21,9 @@ pub enum PackageError {
     /// The registry says nowhere where the archive is.
     #[error("registry `{registry}` gives no address for the archive of `{name}` {version}")]
     NoAddress { name: PluginName, version: Version, registry: String },
+    /// The archive is on another machine, and no network is to be used.
+    #[error("the archive was not fetched from `{address}`: --offline")]
+    Offline { address: String },
     /// The bytes are not those that the registry describes.
     #[error(
         "the archive from `{address}` is not the one that the registry describes: its digest is {actual}, not {expected}"
@@ -75,7 +78,7 @@ impl PackageError {
     pub fn exit_class(&self) -> u8 {
         match self {
             Self::Io { .. } => 1,
-            Self::Network { .. } | Self::NoAddress { .. } => 4,
+            Self::Network { .. } | Self::NoAddress { .. } | Self::Offline { .. } => 4,
             Self::DigestMismatch { .. }
             | Self::DigestMissing { .. }
             | Self::SizeMismatch { .. }
@@ -112,6 +115,7 @@ impl PackageError {
             }
             Self::Io { .. }
             | Self::NoAddress { .. }
+            | Self::Offline { .. }
             | Self::TooLarge { .. }
             | Self::Archive { .. }
             | Self::Entry { .. }

@@ -27,18 +27,8 @@ pub type Progress<'a> = dyn FnMut(u64, Option<u64>) + Send + 'a;
 /// Brings a release's archive into the folder `into`, from the first address that gives the right bytes. A digest
 /// that differs is final for its address; when all addresses fail and one of them gave wrong bytes, that is the error,
 /// since it is the one to worry about. A release of a registry with a pinned key is never accepted without a digest.
+/// Without a client (`--offline`) only what is on this machine counts as an address.
 pub async fn fetch(
-    release: &Release,
-    into: &Path,
-    http: &Http,
-    policy: VerifyPolicy,
-    progress: &mut Progress<'_>,
-) -> Result<Archive, PackageError> {
-    fetch_by(release, into, Some(http), policy, progress).await
-}
-
-/// As [`fetch`]; without a client, only what is on this machine counts as an address.
-async fn fetch_by(
     release: &Release,
     into: &Path,
     http: Option<&Http>,
@@ -53,7 +43,10 @@ async fn fetch_by(
         let outcome = match (address, http) {
             (ArchiveAddress::Path(path), _) => copy(path, &mut target, progress).await,
             (ArchiveAddress::Url(url), Some(http)) => download(http, url, &shown, &mut target, progress).await,
-            (ArchiveAddress::Url(_), None) => continue,
+            (ArchiveAddress::Url(_), None) => {
+                worst.get_or_insert(PackageError::Offline { address: shown });
+                continue;
+            }
         };
         match outcome.and_then(|()| target.judge(release, &shown)) {
             Ok(digest) => {

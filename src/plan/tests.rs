@@ -73,7 +73,7 @@ fn receipt() -> Receipt {
         networks: vec!["demo_plugins".into()],
         volumes: vec!["demo_plugin_chat_data".into()],
         variables: Vec::new(),
-        given_once: Vec::new(),
+        given_once: None,
         dependencies: Vec::new(),
         granted: Vec::new(),
         health_path: "/ready".into(),

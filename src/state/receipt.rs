@@ -33,8 +33,9 @@ pub struct Receipt {
     pub volumes: Vec<String>,
     pub variables: Vec<String>,
     /// Names of those variables that were given for this installation alone: by `--env` or the process environment.
+    /// `None` where that was not written down.
     #[serde(default)]
-    pub given_once: Vec<String>,
+    pub given_once: Option<Vec<String>>,
     pub dependencies: Vec<PluginName>,
     /// What the container was granted beyond the hardened defaults.
     pub granted: Vec<String>,

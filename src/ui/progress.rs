@@ -81,11 +81,13 @@ impl Reporter {
         }
     }
 
-    /// Takes the moving lines away, before an answer or an error is printed.
+    /// Takes the moving lines away, before an answer or an error is printed or somebody is asked.
     pub fn clear(&self) {
-        if let Some(bars) = &self.bars {
-            let _ = bars.all.clear();
+        let Some(bars) = &self.bars else { return };
+        if let Ok(mut all) = bars.by_plugin.lock() {
+            all.drain().for_each(|(_, bar)| bar.finish_and_clear());
         }
+        let _ = bars.all.clear();
     }
 
     fn print(&self, line: &str) {

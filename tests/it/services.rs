@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 
 use serde_json::json;
 
-use crate::support::{Engine, Package, Registry, Sandbox, State, exit_code, free_port};
+use crate::support::{Answer, Engine, Package, Registry, Sandbox, State, exit_code, free_port};
 
 /// The largest redis image, in bytes.
 const LARGEST_IMAGE: u64 = 20_000_000;
@@ -258,8 +258,48 @@ fn beside_a_backend_a_person_is_asked_before_a_service_is_installed() {
 }
 
 #[test]
+fn a_set_asks_nothing_beside_a_backend_either() {
+    let (registry, package, sandbox, _) = world();
+    sandbox.write("docker-compose.yml", "services: {}\n");
+    let mut document: serde_json::Value = serde_json::from_slice(&registry.document()).unwrap();
+    document["sets"] = json!({ "mine": [package.name] });
+    registry.server.answer("/registry.json", Answer::Bytes(document.to_string().into_bytes()));
+    let mut terminal = sandbox.terminal(&["plugin", "install", "--set", "mine"]);
+    let said = terminal.exp_eof().unwrap();
+    assert_eq!(exit_code(&terminal), 0, "{said}");
+    assert!(sandbox.container("redis").is_some());
+}
+
+#[test]
 fn beside_a_backend_without_a_person_a_service_is_installed_and_said() {
     let (_registry, package, sandbox, _) = world();
     sandbox.write("docker-compose.yml", "services: {}\n");
     sandbox.plugin(&["install", &package.name]).ok().says(&["installed as a plugin too", "the backend runs none"]);
+}
+
+#[test]
+fn a_word_that_may_mean_a_package_of_a_language_is_no_reason_to_fail() {
+    let registry = Registry::start();
+    // A redis that never becomes healthy, and a plugin whose dependencies read like those of package.json.
+    registry.add(&Package::named("redis").mode("die"));
+    let package = Package::new("probe").edit(|manifest| {
+        manifest["manifest_version"] = json!(1);
+        manifest["dependencies"] = json!(["redis", "postgres"]);
+        manifest["env"] = json!({ "optional": ["DATABASE_URL"] });
+    });
+    registry.add(&package);
+    let sandbox = Sandbox::of(&registry);
+    sandbox.plugin(&["install", &package.name]).ends_with(10);
+    assert!(sandbox.container(&package.name).is_some());
+}
+
+#[test]
+fn a_service_that_is_given_elsewhere_now_can_go() {
+    let (_registry, package, sandbox, _) = world();
+    sandbox.plugin(&["install", &package.name]).ok();
+    sandbox.plugin(&["config", &package.name, "set", "PROBE_STORE_URL", "redis://own:1/2"]).ok();
+    sandbox.plugin(&["install", &package.name]).ok();
+    sandbox.plugin(&["remove", "redis"]).ok();
+    sandbox.plugin(&["install", &package.name, "--no-services"]).ok().answers(&["is installed already"]);
+    assert!(sandbox.container("redis").is_none());
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use rexpect::session::PtySession;
 use serde_json::json;
 
-use crate::support::{Package, Registry, Sandbox, State, assert_valid_output, exit_code};
+use crate::support::{Engine, Package, Registry, Sandbox, State, assert_valid_output, exit_code};
 
 /// What the terminal sends for Ctrl-C.
 const CTRL_C: &str = "\u{3}";
@@ -65,7 +65,7 @@ fn by_flags_the_file_is_made_and_a_second_run_leaves_it() {
     sandbox.plugin(&words).ok().answers(&["realtime 1.0.0", "a new file with", "nself plugin env --format nextjs"]);
     let text = env_file(&sandbox).unwrap();
     for line in
-        ["# The key (required, secret)\nREALTIME_KEY=\n", "REALTIME_SECRET=\n", "REALTIME_GREETING='hello there'\n"]
+        ["# The key (required, secret)\nREALTIME_KEY=k\n", "REALTIME_SECRET=\n", "REALTIME_GREETING='hello there'\n"]
     {
         assert!(text.contains(line), "{text}");
     }
@@ -84,7 +84,7 @@ fn a_changed_value_makes_only_its_own_plugin_anew() {
     sandbox.plugin(&["setup", "realtime", "stripe", "--yes", "--env", "REALTIME_KEY=k"]).ok();
     let ids = || (sandbox.container_id("realtime"), sandbox.container_id("stripe"));
     let before = ids();
-    let text = env_file(&sandbox).unwrap().replace("REALTIME_KEY=\n", "REALTIME_KEY=other\n");
+    let text = env_file(&sandbox).unwrap().replace("REALTIME_KEY=k\n", "REALTIME_KEY=other\n");
     sandbox.write(".env.plugins", &text);
     sandbox.plugin(&["setup", "stripe", "--yes"]).ok();
     let after = ids();
@@ -355,4 +355,86 @@ fn what_was_given_for_one_installation_is_not_lost_to_a_restart() {
     sandbox.plugin(&["restart"]).ok().answers(&["realtime is reconfigured"]);
     assert_ne!(sandbox.container_id("realtime"), id);
     assert_eq!(crate::support::ask(port, "/health").0, 200);
+}
+
+#[test]
+fn what_needs_a_plugin_that_is_left_out_is_left_out_too() {
+    let (registry, sandbox) = powerful_world();
+    registry.add_with(&Package::named("stripe"), |entry| {
+        entry.insert("dependencies".into(), json!(["realtime"]));
+    });
+    sandbox.plugin(&["list"]).ok();
+    let before = State::of(&sandbox);
+    // By flags: nothing is left, so nothing is written.
+    sandbox.plugin(&["setup", "stripe", "--yes"]).ends_with(6).says(&["REALTIME_KEY"]);
+    sandbox.foreign_container(
+        &sandbox.container_name("realtime"),
+        &json!({ "Image": own_image(&sandbox), "Cmd": ["/probe", "idle"] }),
+    );
+    let refused = sandbox.plugin(&["setup", "stripe", "--yes", "--env", "REALTIME_KEY=k", "--allow-privileged"]);
+    let refused =
+        refused.ends_with(6).says(&["stripe is left out", "which cannot be", "and `realtime` needs the name"]);
+    assert_eq!(env_file(&sandbox), None, "{refused}");
+    Engine::remove_container(&sandbox.container_name("realtime"));
+    before.assert_unchanged(&sandbox, &refused);
+    // By a no to what it asks for.
+    let mut terminal = sandbox.terminal(&["plugin", "setup", "stripe", "notifications"]);
+    let plan = ("Install 1 plugins into project", "y".to_owned());
+    converse(&mut terminal, &[(GRANT, "n".to_owned()), plan]);
+    terminal.exp_eof().unwrap();
+    assert_eq!(exit_code(&terminal), 0);
+    assert!(sandbox.container("stripe").is_none() && sandbox.container("notifications").is_some());
+}
+
+fn own_image(sandbox: &Sandbox) -> String {
+    sandbox.foreign_image(&format!("{}:1", sandbox.project), &Package::new("probe").build_context())
+}
+
+#[test]
+fn what_was_granted_at_the_installation_stays_granted_at_a_restart() {
+    let (_registry, sandbox) = powerful_world();
+    sandbox.write_env("REALTIME_KEY=one\n");
+    sandbox.plugin(&["install", "realtime", "--allow-privileged"]).ok();
+    sandbox.write_env("REALTIME_KEY=two\n");
+    sandbox.plugin(&["restart"]).ok().answers(&["realtime is reconfigured"]);
+    assert_eq!(key_of_realtime(&sandbox), "two");
+}
+
+#[test]
+fn what_was_stopped_stays_stopped_when_others_are_set_up() {
+    let (_registry, sandbox) = installed_world();
+    sandbox.plugin(&["stop", "realtime"]).ok();
+    sandbox.write_env("REALTIME_KEY=two\n");
+    sandbox.plugin(&["setup", "stripe", "--yes"]).ok();
+    assert!(!Engine::is_running(&sandbox.container_name("realtime")));
+    assert_eq!(key_of_realtime(&sandbox), "one");
+}
+
+#[test]
+fn a_plugin_that_fails_is_tried_once() {
+    let (_registry, sandbox) = installed_world();
+    sandbox.write_env("REALTIME_KEY=two\n");
+    sandbox.write(".env.plugins", "REALTIME_MEMORY=nonsense\n");
+    let document = sandbox.plugin(&["setup", "realtime", "stripe", "--yes", "--json"]).ends_with(10).json();
+    let names: Vec<&str> =
+        document["results"].as_array().unwrap().iter().map(|one| one["plugin"].as_str().unwrap()).collect();
+    assert_eq!(names, ["realtime", "stripe"]);
+}
+
+#[test]
+fn an_address_given_once_is_not_exchanged_for_a_service_of_our_own() {
+    let registry = Registry::start();
+    let package = Package::named("stripe").edit(|manifest| {
+        manifest["env"] = json!({ "required": [{ "name": "STRIPE_REDIS_URL", "aliases": ["SHARED_REDIS"] }] });
+    });
+    registry.add(&package);
+    let port = crate::support::free_port().to_string();
+    let sandbox = Sandbox::of(&registry).bundled().with("REDIS_PORT", port);
+    sandbox.plugin(&["install", "redis"]).ok();
+    sandbox.plugin(&["install", "stripe", "--env", "SHARED_REDIS=redis://elsewhere:6379"]).ok();
+    let id = sandbox.container_id("stripe");
+    sandbox.write_env("STRIPE_EXTRA=1\n");
+    let document = sandbox.plugin(&["restart", "stripe", "--json"]).ok().json();
+    assert_eq!(document["results"][0]["not_applied_without"], json!(["STRIPE_REDIS_URL"]));
+    assert_eq!(sandbox.container_id("stripe"), id);
 }

@@ -145,3 +145,19 @@ fn a_dockerfile_that_needs_what_is_missing_is_refused_before_the_build() {
         contents.iter().map(|(name, bytes)| (format!("{}/{name}", package.name), bytes.as_slice())).collect();
     refused(&package, &archive_of(&entries), &["needs files that are not in the package: `probe`"]);
 }
+
+#[test]
+fn an_archive_with_several_plugins_gives_the_one_that_is_asked_for() {
+    let registry = Registry::start();
+    let (first, second) = (Package::new("first"), Package::new("second"));
+    let mut entries = Vec::new();
+    for package in [&first, &second] {
+        let contents = package.contents().into_iter();
+        entries.extend(contents.map(|(name, bytes)| (format!("repository/{}/{name}", package.name), bytes)));
+    }
+    let entries: Vec<(String, &[u8])> = entries.iter().map(|(name, bytes)| (name.clone(), bytes.as_slice())).collect();
+    registry.add_archive(&second, &archive_of(&entries), |_| {});
+    let sandbox = Sandbox::of(&registry);
+    sandbox.plugin(&["install", &second.name]).ok();
+    assert!(sandbox.container(&first.name).is_none());
+}

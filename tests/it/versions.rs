@@ -133,3 +133,25 @@ fn a_digest_mismatch_leaves_the_old_version_running() {
         .says(&["is not the one that the registry describes"]);
     before.assert_unchanged(&sandbox, &outcome);
 }
+
+#[test]
+fn a_version_that_another_project_has_taken_does_not_come_by_a_restart() {
+    let registry = Registry::start();
+    let old = Package::new("probe");
+    registry.add(&old);
+    let sandbox = Sandbox::of(&registry);
+    sandbox.plugin(&["install", &old.name]).ok();
+    let id = sandbox.container_id(&old.name);
+    registry.add(&old.clone().version("2.0.0"));
+    let other = format!("{}-other", sandbox.project);
+    let moved = format!("{}={}", old.port_variable(), crate::support::free_port());
+    let newer = format!("{}@2.0.0", old.name);
+    sandbox.plugin(&["install", &newer, "--project", &other, "--env", &moved, "--refresh"]).ok();
+    sandbox.plugin(&["restart", &old.name]).ok().answers(&["is restarted"]);
+    sandbox.plugin(&["install", &old.name]).ok().answers(&["1.0.0 (from nself) is installed already"]);
+    assert_eq!(sandbox.container_id(&old.name), id);
+    Engine::remove_container(&id);
+    let refused = sandbox.plugin(&["install", &old.name]).ends_with(6);
+    refused.says(&["is 2.0.0 now, by another project", &format!("nself plugin install {newer}")]);
+    sandbox.plugin(&["remove", &old.name, "--project", &other]).ok();
+}

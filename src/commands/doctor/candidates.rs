@@ -293,7 +293,7 @@ fn manifest_of(path: &Path, release: &Release) -> Result<Manifest, Trouble> {
             hint: Some("install the program and its registry again, in the sources: ./install.sh".into()),
         });
     }
-    archive.manifest().map_err(|error| refused(&release.name, error))
+    archive.manifest(Some(&release.name), Some(&release.version)).map_err(|error| refused(&release.name, error))
 }
 
 fn refused(plugin: &PluginName, source: PackageError) -> Trouble {

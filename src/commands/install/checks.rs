@@ -99,14 +99,15 @@ pub(super) async fn check(
     observed: &Observed,
 ) -> Result<(), Error> {
     let name = &wanted.manifest.name;
-    let mut problems = obstacles(shared, target, wanted, observed).await?;
+    let mut problems: Vec<Problem> = target.lacks.iter().map(|lack| lack.problem.clone()).collect();
+    problems.extend(obstacles(shared, target, wanted, observed).await?);
     let missing: Vec<Variable> = assembled.missing.iter().filter(|one| !target.tells_of(&one.name)).cloned().collect();
     problems.extend(preflight::missing_variables(name, &missing));
     problems.extend(preflight::privileges(wanted.manifest, shared.grants(name)));
     if problems.is_empty() { Ok(()) } else { Err(Error::Preflight(problems)) }
 }
 
-/// What is in the way and what no answer of the user would change: services, versions, ports, names.
+/// What is in the way and what no answer of the user would change: versions, ports, names.
 pub(super) async fn obstacles(
     shared: &Shared<'_>,
     target: &Target,
@@ -115,7 +116,7 @@ pub(super) async fn obstacles(
 ) -> Result<Vec<Problem>, Error> {
     let docker = shared.cx.docker().await?;
     let name = &wanted.manifest.name;
-    let mut problems = target.problems.clone();
+    let mut problems = Vec::new();
     if wanted.manifest.requires.host.is_some() || target.lowest_host().is_some() {
         let host = shared.fitness.host().await;
         problems.extend(preflight::host_too_old(wanted.manifest, target.lowest_host(), host));

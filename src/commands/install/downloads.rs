@@ -34,11 +34,11 @@ impl Downloads {
         let reporter = cx.reporter.clone();
         let shown = plugin.clone();
         let mut progress = move |done, total| reporter.event(Event::Bytes { plugin: &shown, done, total });
-        let http = crate::http::Http::new(shared.allow_http)?;
+        let http = if shared.is_offline { None } else { Some(crate::http::Http::new(shared.allow_http)?) };
         let folder = cx.state.spool();
         fs::create_folder(&folder)?;
         tokio::select! {
-            archive = fetch::fetch(release, &folder, &http, shared.policy, &mut progress) => {
+            archive = fetch::fetch(release, &folder, http.as_ref(), shared.policy, &mut progress) => {
                 archive.map_err(|source| Error::Package { plugin, source })
             }
             () = cx.interrupt.wanted() => Err(Error::Interrupted),
@@ -48,8 +48,9 @@ impl Downloads {
     /// The manifest in a release's archive, which is kept for whoever takes it.
     pub(super) async fn manifest(&self, shared: &Shared<'_>, release: &Release) -> Result<Manifest, Error> {
         let mut archive = self.take(shared, release).await?;
+        let (name, version) = (release.name.clone(), release.version.clone());
         let (archive, manifest) = super::stage::beside(move || {
-            let manifest = archive.manifest();
+            let manifest = archive.manifest(Some(&name), Some(&version));
             (archive, manifest)
         })
         .await;

@@ -34,7 +34,8 @@ impl Fitness {
         self.host.get_or_init(backend::host_version).await
     }
 
-    /// Room for packages and receipts, and a backend CLI that is not too old.
+    /// Room for packages and receipts, a backend CLI that is not too old, and room for images where a plugin is new: its
+    /// image is hardly there already.
     pub(super) async fn check(&self, shared: &Shared<'_>) -> Result<(), Error> {
         let look = || async {
             let folder = &shared.cx.settings.plugin_dir;
@@ -42,22 +43,29 @@ impl Fitness {
             if let Some(program) = backend::find() {
                 problems.extend(preflight::backend_too_old(&program, self.host().await));
             }
-            problems
+            if shared.has_new {
+                problems.extend(self.no_room_for_images(shared).await?.clone());
+            }
+            Ok::<_, Error>(problems)
         };
-        let problems = self.problems.get_or_init(look).await;
+        let problems = self.problems.get_or_try_init(look).await?;
         if problems.is_empty() { Ok(()) } else { Err(Error::Unfit(problems.clone())) }
     }
 
-    /// Room for one more image where the engine keeps them.
+    /// Room for one more image where the engine keeps them, when it is known that one must be made.
     pub(super) async fn check_for_images(&self, shared: &Shared<'_>) -> Result<(), Error> {
+        match self.no_room_for_images(shared).await? {
+            Some(problem) => Err(Error::Unfit(vec![problem.clone()])),
+            None => Ok(()),
+        }
+    }
+
+    async fn no_room_for_images(&self, shared: &Shared<'_>) -> Result<&Option<Problem>, Error> {
         let look = || async {
             let info = shared.cx.docker().await?.info().await?;
             Ok::<_, Error>(info.root_dir.and_then(|folder| no_room(Store::Images, &folder)))
         };
-        match self.for_images.get_or_try_init(look).await? {
-            Some(problem) => Err(Error::Unfit(vec![problem.clone()])),
-            None => Ok(()),
-        }
+        self.for_images.get_or_try_init(look).await
     }
 
     /// Counts what a plugin may take of the memory, and warns when all of them together may take too much.
@@ -66,6 +74,8 @@ impl Fitness {
         let Some(memory) = counted.as_mut() else { return };
         let plugin = &wanted.manifest.name;
         let mut containers = observed.of_plugin(&shared.project.name, plugin.as_str());
+        // An installation may begin anew.
+        memory.asked.retain(|asked| asked.plugin != plugin.as_str());
         memory.asked.push(Asked {
             plugin: plugin.as_str().to_owned(),
             prefix: plugin.variable_prefix(),

@@ -15,7 +15,7 @@ mod stage;
 mod survey;
 mod target;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, OnceLock};
 
 use crate::cli::{InstallArguments, VerifyChoice};
@@ -24,7 +24,7 @@ use crate::environment::INTERNAL_SECRET;
 use crate::error::Error;
 use crate::fs;
 use crate::http::Http;
-use crate::name::{NameError, PluginSpec};
+use crate::name::{NameError, PluginName, PluginSpec};
 use crate::package::VerifyPolicy;
 use crate::project::{Project, Strictness, is_variable_name};
 use crate::registries;
@@ -32,14 +32,14 @@ use crate::undo;
 use crate::values::{Values, WHOLE_PROJECT};
 
 pub use downloads::Downloads;
-pub use renewal::renew;
+pub use renewal::{Extent, Renewal, renew};
 pub use report::{How, InstallReport, Outcome};
 pub use restart::Restart;
 pub use survey::Surveyed;
 
 use fitness::Fitness;
 use pipeline::{Shared, variables};
-use target::{Finder, Found};
+use target::{Finder, Found, Target};
 
 /// Installs all that is named, and the plugins of the sets.
 pub async fn run(cx: &Context, arguments: &InstallArguments) -> Result<InstallReport, Error> {
@@ -73,6 +73,10 @@ pub async fn run_in(
         })
     })
     .await?;
+    // Who has enough of it wants nothing more to happen.
+    if cx.interrupt.is_wanted() {
+        return Ok(report);
+    }
     if arguments.renews_others || (!arguments.sets.is_empty() && report.has_changed()) {
         restart::restart_after(cx, place.0, &mut report, arguments.skip_restart).await?;
     }
@@ -85,29 +89,7 @@ pub async fn survey(
     arguments: &InstallArguments,
     place: (&Project, &Downloads),
 ) -> Result<Vec<(String, Result<Surveyed, Error>)>, Error> {
-    with_targets(cx, arguments, place, async |shared, found| {
-        shared.fitness.check(shared).await?;
-        let targets = found.iter().filter_map(|(_, target)| target.as_ref().ok());
-        let needs: Vec<_> = targets.map(|target| (target.name.clone(), target.dependencies.clone())).collect();
-        let mut surveyed = Vec::new();
-        for (name, target) in found {
-            let known = match target {
-                Ok(target) => survey::survey(shared, &target).await,
-                Err(error) => Err(error),
-            };
-            surveyed.push((name, known));
-        }
-        let known = surveyed.iter_mut().filter_map(|(_, known)| known.as_mut().ok());
-        for known in known {
-            let needing = needs.iter().filter(|(_, needed)| needed.contains(&known.manifest.name));
-            known.needed_by = needing.map(|(name, _)| name.clone()).collect();
-        }
-        if surveyed.iter().any(|(_, known)| known.as_ref().is_ok_and(|known| !known.is_installed)) {
-            shared.fitness.check_for_images(shared).await?;
-        }
-        Ok(surveyed)
-    })
-    .await
+    with_targets(cx, arguments, place, async |shared, found| survey::survey(shared, found).await).await
 }
 
 /// Finds the targets of a command line, what they need included, and does something with them.
@@ -123,9 +105,8 @@ async fn with_targets<T>(
     undo::recover(cx).await?;
     let http = Http::new(arguments.registries.allow_http)?;
     let catalog = registries::catalog(cx, &arguments.registries, &http)?;
-    for name in arguments.sets.names() {
-        let plugins = super::sets::plugins(&catalog, &name).await?;
-        specs.extend(plugins.iter().map(PluginSpec::of));
+    for set in arguments.sets.names() {
+        specs.extend(super::sets::plugins(&catalog, &set).await?.iter().map(PluginSpec::of));
     }
     let finder = Finder {
         cx,
@@ -133,10 +114,18 @@ async fn with_targets<T>(
         project: &project.name,
         registry: arguments.registries.registry.as_deref(),
         force: arguments.force,
+        is_renewal: arguments.is_renewal,
     };
-    let mut found = finder.find(specs).await;
-    let denied = &arguments.answers.denied;
-    found.retain(|(_, target)| target.as_ref().map_or(true, |target| !denied.contains(&target.name)));
+    let mut named: BTreeSet<PluginName> = specs.iter().filter_map(|(_, spec)| spec.name().cloned()).collect();
+    let mut found = tokio::select! {
+        found = finder.find(specs) => found,
+        () = cx.interrupt.wanted() => return Err(Error::Interrupted),
+    };
+    let is_denied =
+        |(_, target): &Found| target.as_ref().is_ok_and(|target| arguments.answers.denied.contains(&target.name));
+    found.retain(|entry| !is_denied(entry));
+    named.extend(found.iter().filter_map(|(_, target)| target.as_ref().ok()?.local_name()));
+    let is_new = |target: &Target| matches!(cx.state.receipt(&project.name, &target.name), Ok(None));
     let mut shared = Shared {
         cx,
         project,
@@ -145,38 +134,54 @@ async fn with_targets<T>(
         services: BTreeMap::new(),
         policy: policy(arguments.verify),
         allow_http: arguments.registries.allow_http,
+        is_offline: arguments.registries.offline,
         allow_privileged: arguments.allow_privileged,
         granted: arguments.answers.granted.clone(),
         force: arguments.force,
         dry_run: arguments.dry_run,
         downloads,
+        locks: Mutex::default(),
+        named,
+        has_new: found.iter().any(|(_, target)| target.as_ref().is_ok_and(is_new)),
         fitness: Fitness::new(),
         had_network: OnceLock::new(),
         claimed: Mutex::new(HashMap::new()),
     };
     if found.iter().any(|(_, target)| target.is_ok()) {
-        // Without an engine nothing can be done for any of them, and nothing should be downloaded.
-        let docker = cx.docker().await?;
-        stage::read_foreign(&shared, &finder, &mut found).await?;
-        let values = Values::read(&cx.settings.config_dir, &project.name)?;
-        let variables = variables(&shared, &values);
-        let can_ask = cx.output.has_person() && !cx.output.is_json();
-        let policy = services::Policy::of(arguments, &variables, can_ask);
-        let services = services::provide(&finder, docker, &variables, (&mut found, policy)).await?;
-        shared.services = services;
+        bring_along(&mut shared, &finder, arguments, &mut found).await?;
+        found.retain(|entry| !is_denied(entry));
     }
     work(&shared, found).await
 }
 
-fn parse_specs(words: &[String]) -> Result<Vec<(String, PluginSpec)>, Error> {
-    words
-        .iter()
-        .map(|word| Ok((word.clone(), word.parse::<PluginSpec>()?)))
-        .collect::<Result<_, NameError>>()
-        .map_err(Error::from)
+/// What only manifests name, and the services that plugins need. Without an engine nothing can be done for any of them, and
+/// nothing should be downloaded.
+async fn bring_along(
+    shared: &mut Shared<'_>,
+    finder: &Finder<'_>,
+    arguments: &InstallArguments,
+    found: &mut Vec<Found>,
+) -> Result<(), Error> {
+    let cx = shared.cx;
+    let docker = cx.docker().await?;
+    if !arguments.is_renewal {
+        stage::read_foreign(shared, finder, found).await?;
+    }
+    let values = Values::read(&cx.settings.config_dir, &shared.project.name)?;
+    let variables = variables(shared, &values);
+    let can_ask = cx.output.has_person() && !cx.output.is_json();
+    let policy = services::Policy::of(arguments, &variables, can_ask);
+    shared.services = services::provide(finder, docker, &variables, (found, policy)).await?;
+    Ok(())
 }
 
-fn parse_variables(words: &[String]) -> Result<Vec<(String, String)>, Error> {
+fn parse_specs(words: &[String]) -> Result<Vec<(String, PluginSpec)>, Error> {
+    let parse = |word: &String| Ok((word.clone(), word.parse::<PluginSpec>()?));
+    words.iter().map(parse).collect::<Result<_, NameError>>().map_err(Error::from)
+}
+
+/// The variables that `--env KEY=VALUE` sets.
+pub fn parse_variables(words: &[String]) -> Result<Vec<(String, String)>, Error> {
     let parse = |word: &String| match word.split_once('=') {
         Some((key, value)) if is_variable_name(key) => Ok((key.to_owned(), value.to_owned())),
         _ => Err(Error::Usage {

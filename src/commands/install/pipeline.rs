@@ -1,7 +1,7 @@
 //! The pipeline of one plugin: each line turns one value into the next. Nothing on the engine changes before every
 //! check has passed; from there on `apply` keeps what it needs to undo it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Mutex, OnceLock};
 
@@ -19,7 +19,7 @@ use crate::package::{Package, VerifyPolicy};
 use crate::plan::{self, Activation, ImageNeed, Plan, Situation, Wanted};
 use crate::preflight;
 use crate::project::Project;
-use crate::state::Receipt;
+use crate::state::{Lock, Receipt};
 use crate::ui::Event;
 use crate::undo;
 use crate::values::Values;
@@ -43,12 +43,19 @@ pub(super) struct Shared<'a> {
     pub(super) flags: Vec<(String, String)>,
     pub(super) policy: VerifyPolicy,
     pub(super) allow_http: bool,
+    pub(super) is_offline: bool,
     pub(super) allow_privileged: bool,
     /// The plugins that may have what they ask for, whatever the others may.
     pub(super) granted: Vec<PluginName>,
     pub(super) force: bool,
     pub(super) dry_run: bool,
     pub(super) downloads: &'a Downloads,
+    /// The locks of plugins whose archives were fetched, until they are installed.
+    pub(super) locks: Mutex<HashMap<PluginName, Lock>>,
+    /// The plugins that the command line names, itself or by a set.
+    pub(super) named: BTreeSet<PluginName>,
+    /// Whether a plugin is to be installed that was not before.
+    pub(super) has_new: bool,
     pub(super) fitness: Fitness,
     /// The addresses of services that plugins need, by the service's name.
     pub(super) services: BTreeMap<String, String>,
@@ -62,6 +69,10 @@ impl Shared<'_> {
     /// Whether the user grants a plugin what it asks for beyond the hardened defaults.
     pub(super) fn grants(&self, plugin: &PluginName) -> bool {
         self.allow_privileged || self.granted.contains(plugin)
+    }
+
+    fn take_lock(&self, plugin: &PluginName) -> Option<Lock> {
+        self.locks.lock().ok()?.remove(plugin)
     }
 }
 
@@ -86,7 +97,10 @@ const BEGINNINGS: usize = 3;
 /// that it needs, and started when the order allows it.
 pub(super) async fn install(shared: &Shared<'_>, target: &Target, order: &Order) -> Result<Outcome, Error> {
     let cx = shared.cx;
-    let _lock = cx.lock(&target.name).await?;
+    let _lock = match shared.take_lock(&target.name) {
+        Some(lock) => lock,
+        None => cx.lock(&target.name).await?,
+    };
     undo::recover_plugin(cx, target.name.as_str()).await?;
     for _ in 1..BEGINNINGS {
         match attempt(shared, target, order).await {
@@ -121,7 +135,6 @@ async fn attempt(shared: &Shared<'_>, target: &Target, order: &Order) -> Result<
     if let Some(current) = find_current(shared, target, &before).await? {
         return Ok(current);
     }
-    shared.fitness.check(shared).await?;
     check_port_early(shared, target, &before.values, &before.observed).await?;
     let transaction = format!("{}.{}", target.name, fs::random_id());
     let outcome = stage_and_apply(shared, (target, order), &before, &transaction).await;
@@ -155,7 +168,7 @@ async fn stage_and_apply(
     transaction: &str,
 ) -> Result<Outcome, Error> {
     let cx = shared.cx;
-    let package = stage(shared, target, before, transaction).await?;
+    let package = stage_on_fit_machine(shared, target, before, transaction).await?;
     let refused = |source| Error::Package { plugin: target.name.as_str().to_owned(), source };
     let recipe = Recipe::choose(&package).map_err(refused)?;
     let variables = variables(shared, &before.values);
@@ -210,6 +223,22 @@ async fn stage_and_apply(
     })
 }
 
+/// The package in staging, once it is known that the machine is fit: before anything is fetched over a network, else at the
+/// same time.
+async fn stage_on_fit_machine(
+    shared: &Shared<'_>,
+    target: &Target,
+    before: &Before,
+    transaction: &str,
+) -> Result<Package, Error> {
+    if target.is_foreign() {
+        shared.fitness.check(shared).await?;
+    }
+    let (fit, package) = tokio::join!(shared.fitness.check(shared), stage(shared, target, before, transaction));
+    fit?;
+    package
+}
+
 fn how(shared: &Shared<'_>, before: &Before, wanted: &Wanted<'_>, is_other_package: bool) -> How {
     let container = before.container_of(shared, wanted.manifest.name.as_str());
     match (&before.receipt, container) {
@@ -242,7 +271,7 @@ pub(super) fn variables<'a>(shared: &'a Shared<'_>, values: &'a Values) -> Varia
 /// Whether the plugin is installed, as wanted, and healthy now. Reads the active package's manifest only.
 async fn find_current(shared: &Shared<'_>, target: &Target, before: &Before) -> Result<Option<Outcome>, Error> {
     let (Some(receipt), false) = (&before.receipt, shared.force) else { return Ok(None) };
-    if !target.problems.is_empty() || !target.accepts(receipt)? {
+    if !target.lacks.is_empty() || !target.accepts(receipt)? {
         return Ok(None);
     }
     let Some(now) = now(shared, receipt, before)? else { return Ok(None) };
@@ -271,10 +300,15 @@ pub(super) struct Now {
     pub(super) config_hash: String,
 }
 
-/// The same from its active package; `None` where that is not what was installed.
+/// The same from its package; `None` where that is not there any more.
 pub(super) fn now(shared: &Shared<'_>, receipt: &Receipt, before: &Before) -> Result<Option<Now>, Error> {
-    let active = shared.cx.state.active_package(receipt.plugin.as_str());
-    let Ok(package) = Package::active(&active, receipt.digest, &receipt.proof, &receipt.source) else {
+    let state = &shared.cx.state;
+    // Another project may have activated another version since.
+    let places =
+        [state.active_package(receipt.plugin.as_str()), state.earlier_package(&receipt.plugin, &receipt.version)];
+    let packages =
+        places.iter().filter_map(|place| Package::active(place, receipt.digest, &receipt.proof, &receipt.source).ok());
+    let Some(package) = packages.into_iter().find(|package| package.manifest().version == receipt.version) else {
         return Ok(None);
     };
     let manifest = package.manifest();
@@ -378,12 +412,14 @@ fn activation(cx: &Context, package: &Package, receipt: Option<&Receipt>) -> Res
     if is_link {
         return Err(Error::Preflight(vec![preflight::package_is_link(&manifest.name, &active)]));
     }
+    // Another project may have the version that is active now.
+    let earlier = Package::peek(&active).ok().map(|manifest| manifest.version);
+    let is_kept = receipt.is_some() || earlier.as_ref().is_some_and(|version| *version != manifest.version);
+    let earlier = earlier.or_else(|| receipt.map(|receipt| receipt.version.clone())).filter(|_| active.exists());
     Ok(Some(Activation {
         staged: package.root().to_path_buf(),
         staged_inode: metadata.ino(),
-        keep_earlier_at: receipt
-            .filter(|_| active.exists())
-            .map(|receipt| cx.state.earlier_package(&manifest.name, &receipt.version)),
+        keep_earlier_at: earlier.filter(|_| is_kept).map(|version| cx.state.earlier_package(&manifest.name, &version)),
         active,
     }))
 }

@@ -24,18 +24,17 @@ pub(super) fn secrets(manifest: &Manifest, assembled: &Assembled) -> Vec<String>
     keys.into_iter().filter_map(|key| assembled.values.get(key).map(|(value, _)| value.clone())).collect()
 }
 
-/// The variables that nobody will find again: given by `--env` or the process environment. A port's variable counts too,
-/// although the container has its own value for it.
+/// The variables that nobody may find again: given by `--env` or the process environment, under any of their names. A
+/// port's variable counts too, although the container has its own value for it.
 fn given_once(shared: &Shared<'_>, manifest: &Manifest, assembled: &Assembled) -> Vec<String> {
-    let ports = manifest.ports.iter().filter_map(|port| port.variable.as_deref());
-    let keys: BTreeSet<&str> = assembled.values.keys().map(String::as_str).chain(ports).collect();
+    let is_once = |origin: &ValueOrigin| matches!(origin, ValueOrigin::Flag | ValueOrigin::Process);
+    let given = assembled.values.iter().filter(|(_, (_, origin))| is_once(origin)).map(|(key, _)| key.clone());
     let values = Values::default();
     let variables = variables(shared, &values);
-    let is_once = |key: &&str| {
-        let found = variables.find(manifest.name.as_str(), key);
-        matches!(found, Some((_, ValueOrigin::Flag | ValueOrigin::Process)))
-    };
-    keys.into_iter().filter(is_once).map(ToOwned::to_owned).collect()
+    let ports = manifest.ports.iter().filter_map(|port| port.variable.clone());
+    let moved =
+        ports.filter(|key| variables.find(manifest.name.as_str(), key).is_some_and(|(_, origin)| is_once(&origin)));
+    given.chain(moved).collect::<BTreeSet<String>>().into_iter().collect()
 }
 
 pub(super) fn receipt(
@@ -93,7 +92,7 @@ pub(super) fn receipt(
             .filter(|(_, (_, origin))| set_by_user(origin))
             .map(|(key, _)| key.clone())
             .collect(),
-        given_once: given_once(shared, manifest, assembled),
+        given_once: Some(given_once(shared, manifest, assembled)),
         dependencies: target.dependencies.clone(),
         granted: preflight::granted(manifest),
         health_path: manifest.service.health_path.clone().unwrap_or_else(|| "/health".to_owned()),

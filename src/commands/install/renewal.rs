@@ -1,19 +1,33 @@
 //! Renewal: installed plugins whose configuration has changed since their container was made are made anew; all others
 //! stay as they are, sick ones too.
 
-use super::pipeline::{Before, Shared, now};
+use super::pipeline::{Before, Now, Shared, now};
 use super::report::Outcome;
 use super::schedule::install_all;
-use super::target::{Found, Source, Target};
+use super::target::{Found, Target};
 use super::{Downloads, with_targets};
-use crate::cli::{InstallArguments, RegistryFlags, ServiceFlags};
+use crate::cli::{GrantAnswers, InstallArguments, RegistryFlags, ServiceFlags};
 use crate::context::Context;
-use crate::environment::ValueOrigin;
+use crate::environment::{ValueOrigin, Variables};
 use crate::error::Error;
 use crate::name::PluginName;
+use crate::package::Package;
+use crate::preflight;
 use crate::project::Project;
+use crate::state::Receipt;
 use crate::ui::Event;
 use crate::values::Values;
+
+/// Which plugins are looked at, and what is done with those whose configuration has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// All of them are made anew.
+    All,
+    /// Those that run are made anew: what the user has stopped stays stopped.
+    Running,
+    /// Those that run are named.
+    Named,
+}
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -22,6 +36,8 @@ pub struct Renewal {
     pub results: Vec<(String, Outcome)>,
     /// The plugins that would have been, had it been wanted.
     pub pending: Vec<String>,
+    /// The plugins that would become something else than what was installed, each with the variables it would be without.
+    pub kept: Vec<(PluginName, Vec<String>)>,
 }
 
 /// How a plugin's container stands to its configuration.
@@ -29,57 +45,67 @@ enum Configuration {
     /// As it was made, or nothing that could be told.
     Same,
     Changed,
-    /// These values were given for the installation alone: without them it would become another.
+    /// Without these values, which were given for the installation alone, it would become another.
     Lost(Vec<String>),
 }
 
-/// Looks at the plugins named and makes those anew whose configuration has changed, unless that is to be skipped.
-pub async fn renew(
-    cx: &Context,
-    project: &Project,
-    plugins: &[PluginName],
-    is_skipped: bool,
-) -> Result<Renewal, Error> {
+/// Looks at installed plugins and makes those anew whose configuration has changed, as far as the extent goes.
+pub async fn renew(cx: &Context, project: &Project, plugins: &[PluginName], extent: Extent) -> Result<Renewal, Error> {
     if plugins.is_empty() {
         return Ok(Renewal::default());
     }
+    let granted = plugins.iter().filter(|plugin| was_granted(cx, project, plugin)).cloned().collect();
     // What is installed is on this machine; a service that went is no reason to bring one.
     let arguments = InstallArguments {
         plugins: plugins.iter().map(ToString::to_string).collect(),
         registries: RegistryFlags { offline: true, ..RegistryFlags::default() },
         services: ServiceFlags { no_services: true, ..ServiceFlags::default() },
+        answers: GrantAnswers { granted, denied: Vec::new() },
+        is_renewal: true,
         ..InstallArguments::default()
     };
     with_targets(cx, &arguments, (project, &Downloads::default()), async |shared, found| {
+        let mut renewal = Renewal::default();
         let mut changed: Vec<Found> = Vec::new();
         for (word, target) in found {
-            let Ok(mut target) = target else { continue };
-            if !plugins.contains(&target.name) || !target.problems.is_empty() {
+            let Ok(target) = target else { continue };
+            if !plugins.contains(&target.name) || !target.lacks.is_empty() {
                 continue;
             }
-            match configuration(shared, &target).await? {
+            match configuration(shared, &target, extent).await? {
                 Configuration::Same => {}
-                Configuration::Changed => {
-                    // Not what the bundle may have newly.
-                    target.source = Source::Installed;
-                    changed.push((word, Ok(target)));
+                Configuration::Changed if extent == Extent::Named => renewal.pending.push(word),
+                Configuration::Changed => changed.push((word, Ok(target))),
+                Configuration::Lost(names) => {
+                    tell_lost(cx, &target.name, &names);
+                    renewal.kept.push((target.name, names));
                 }
-                Configuration::Lost(names) => tell_lost(cx, &target.name, &names),
             }
         }
-        if is_skipped {
-            return Ok(Renewal { pending: changed.into_iter().map(|(word, _)| word).collect(), ..Renewal::default() });
-        }
-        Ok(Renewal { results: install_all(shared, changed).await, pending: Vec::new() })
+        renewal.results = install_all(shared, changed).await;
+        Ok(renewal)
     })
     .await
 }
 
-async fn configuration(shared: &Shared<'_>, target: &Target) -> Result<Configuration, Error> {
+/// Whether all that a plugin asks for beyond the hardened defaults was granted when it was installed.
+fn was_granted(cx: &Context, project: &Project, plugin: &PluginName) -> bool {
+    let receipt = cx.state.receipt(&project.name, plugin).ok().flatten();
+    let manifest = Package::peek(&cx.state.active_package(plugin.as_str()));
+    let (Some(receipt), Ok(manifest)) = (receipt, manifest) else { return false };
+    preflight::granted(&manifest).iter().all(|asked| receipt.granted.contains(asked))
+}
+
+async fn configuration(shared: &Shared<'_>, target: &Target, extent: Extent) -> Result<Configuration, Error> {
     let cx = shared.cx;
     let Ok(Some(receipt)) = cx.state.receipt(&shared.project.name, &target.name) else {
         return Ok(Configuration::Same);
     };
+    let active = Package::peek(&cx.state.active_package(target.name.as_str()));
+    // What another project has taken to another version stays until this one does.
+    if active.map_or(true, |manifest| manifest.version != receipt.version) {
+        return Ok(Configuration::Same);
+    }
     let before = Before {
         receipt: Some(receipt.clone()),
         observed: cx.docker().await?.observe(&shared.home).await?,
@@ -90,24 +116,41 @@ async fn configuration(shared: &Shared<'_>, target: &Target) -> Result<Configura
     else {
         return Ok(Configuration::Same);
     };
-    if container.config_hash == now.config_hash {
+    let is_meant = extent == Extent::All || container.is_running();
+    if !is_meant || container.config_hash == now.config_hash {
         return Ok(Configuration::Same);
     }
-    let variables = super::variables(shared, &before.values);
-    let is_gone = |key: &&String| variables.find(target.name.as_str(), key).is_none();
-    let mut lost: Vec<String> = receipt.given_once.iter().filter(is_gone).cloned().collect();
-    lost.extend(now.assembled.missing.iter().map(|variable| variable.name.clone()));
-    let is_by_service = |(_, origin): &(String, ValueOrigin)| matches!(origin, ValueOrigin::Service(_));
-    lost.retain(|key| !now.assembled.values.get(key).is_some_and(is_by_service));
-    lost.dedup();
-    Ok(if lost.is_empty() { Configuration::Changed } else { Configuration::Lost(lost) })
+    let lost = lost(&super::variables(shared, &before.values), &receipt, &now);
+    Ok(match lost {
+        Some(names) if names.is_empty() => Configuration::Changed,
+        Some(names) => Configuration::Lost(names),
+        None => Configuration::Same,
+    })
+}
+
+/// What was given for the installation alone and is set nowhere now, and what is missing besides; `None` where the receipt
+/// is too old to tell.
+fn lost(variables: &Variables<'_>, receipt: &Receipt, now: &Now) -> Option<Vec<String>> {
+    let is_set = |key: &String| {
+        let by_any_name = now.assembled.values.get(key).is_some_and(|(_, origin)| {
+            matches!(origin, ValueOrigin::Flag | ValueOrigin::Process | ValueOrigin::File(_) | ValueOrigin::Stored)
+        });
+        by_any_name || variables.find(receipt.plugin.as_str(), key).is_some()
+    };
+    let mut lost: Vec<String> = receipt.given_once.as_ref()?.iter().filter(|key| !is_set(key)).cloned().collect();
+    for missing in &now.assembled.missing {
+        if !lost.contains(&missing.name) {
+            lost.push(missing.name.clone());
+        }
+    }
+    Some(lost)
 }
 
 fn tell_lost(cx: &Context, plugin: &PluginName, names: &[String]) {
     let first = names.first().map(String::as_str).unwrap_or_default();
     let text = format!(
-        "{plugin} keeps its container: {} was given for its installation alone; to change its configuration keep that \
-         first: nself plugin config {plugin} set {first} VALUE",
+        "{plugin} keeps its container, which has another configuration than it would get now: {} was given for its \
+         installation alone; keep it first: nself plugin config {plugin} set {first} VALUE",
         names.join(", ")
     );
     cx.reporter.event(Event::Warning { text: &text });

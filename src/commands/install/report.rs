@@ -73,6 +73,14 @@ impl Outcome {
         }
     }
 
+    /// Why a plugin was left as it was.
+    pub fn error(&self) -> Option<&Error> {
+        match self {
+            Self::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+
     /// How healthy a plugin that is there was found.
     pub fn verdict(&self) -> Option<&Verdict> {
         match self {
@@ -99,10 +107,7 @@ impl InstallReport {
     }
 
     fn failures(&self) -> impl Iterator<Item = &Error> {
-        self.results.iter().filter_map(|(_, outcome)| match outcome {
-            Outcome::Failed(error) => Some(error.as_ref()),
-            _ => None,
-        })
+        self.results.iter().filter_map(|(_, outcome)| outcome.error())
     }
 }
 
@@ -190,11 +195,12 @@ impl Report for InstallReport {
 /// What is wrong with the machine, where nothing was done because of it.
 pub(super) fn only_unfit(results: &mut Vec<(String, Outcome)>) -> Option<Error> {
     let is_done = |outcome: &Outcome| matches!(outcome, Outcome::Installed { .. } | Outcome::Planned(_));
-    if results.iter().any(|(_, outcome)| is_done(outcome)) {
+    let is_of_it = |error: &Error| matches!(error, Error::Unfit(_) | Error::DependencyFailed { .. });
+    let is_other = |outcome: &Outcome| is_done(outcome) || outcome.error().is_some_and(|error| !is_of_it(error));
+    if results.iter().any(|(_, outcome)| is_other(outcome)) {
         return None;
     }
-    let is_unfit = |outcome: &Outcome| matches!(outcome, Outcome::Failed(error) if matches!(**error, Error::Unfit(_)));
-    let place = results.iter().position(|(_, outcome)| is_unfit(outcome))?;
+    let place = results.iter().position(|(_, outcome)| matches!(outcome.error(), Some(Error::Unfit(_))))?;
     match results.swap_remove(place).1 {
         Outcome::Failed(error) => Some(*error),
         _ => None,

@@ -1,9 +1,11 @@
 //! What must be told of it after plugins have changed: the running backend, by `nself restart` through its own CLI, and
 //! other plugins whose configuration is another now.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
-use super::renewal::renew;
+use super::renewal::{Extent, renew};
 use super::report::InstallReport;
 use crate::backend;
 use crate::context::Context;
@@ -72,14 +74,14 @@ pub(super) async fn restart_after(
     report: &mut InstallReport,
     is_skipped: bool,
 ) -> Result<(), Error> {
-    let done: Vec<&str> =
-        report.results.iter().filter_map(|(_, outcome)| outcome.receipt()).map(|one| one.plugin.as_str()).collect();
+    let done: BTreeSet<&str> = report.results.iter().map(|(name, _)| name.as_str()).collect();
     let receipts = cx.state.receipts(&project.name)?.into_iter().flatten().map(|receipt| receipt.plugin);
-    let others: Vec<PluginName> = receipts.filter(|plugin| !done.contains(&plugin.as_str())).collect();
-    let renewal = renew(cx, project, &others, is_skipped).await?;
+    let others: Vec<PluginName> = receipts.filter(|plugin| !done.contains(plugin.as_str())).collect();
+    let extent = if is_skipped { Extent::Named } else { Extent::Running };
+    let renewal = renew(cx, project, &others, extent).await?;
     report.results.extend(renewal.results);
     report.pending = renewal.pending;
-    if report.has_changed() {
+    if report.has_changed() && !cx.interrupt.is_wanted() {
         report.restart = restart_backend(cx, project, is_skipped).await?;
     }
     Ok(())

@@ -57,7 +57,7 @@ fn order(target: &Target, progresses: &Progresses) -> Order {
 
 /// The plugin that an entry is about, for those that need it. A word for which nothing was found, such as
 /// `bundled/redis@9`, stands for the plugin that it names, unless that is found by another word.
-fn plugin_of((word, target): &Found, found: &BTreeSet<PluginName>) -> String {
+pub(super) fn plugin_of((word, target): &Found, found: &BTreeSet<PluginName>) -> String {
     if let Ok(target) = target {
         return target.name.as_str().to_owned();
     }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::target::{Finder, Found, Target};
+use super::target::{Finder, Found, Lack, Target};
 use crate::cli::InstallArguments;
 use crate::commands::services::{Present, backend_address, plugin_address, present};
 use crate::docker::Docker;
@@ -32,9 +32,10 @@ pub(super) enum Policy {
 }
 
 impl Policy {
-    /// What the flags say; beside a backend, the person at the terminal.
+    /// What the flags say; beside a backend, the person at the terminal, but for sets, which ask nothing.
     pub(super) fn of(arguments: &InstallArguments, variables: &Variables<'_>, can_ask: bool) -> Self {
-        let is_decided = arguments.services.with_services || arguments.yes || arguments.dry_run;
+        let has_flag = arguments.services.with_services || arguments.yes || arguments.dry_run;
+        let is_decided = has_flag || !arguments.sets.is_empty();
         match arguments.services.no_services {
             true => Self::Refuse,
             false if !is_decided && can_ask && variables.expect_backend() => Self::Ask,
@@ -52,7 +53,8 @@ pub(super) async fn provide(
     variables: &Variables<'_>,
     (found, policy): (&mut Vec<Found>, Policy),
 ) -> Result<BTreeMap<String, String>, Error> {
-    let wanted: BTreeSet<String> = targets(found).flat_map(|target| open_needs(target, variables)).collect();
+    let wanted: BTreeSet<String> =
+        targets(found).flat_map(|target| open(target, variables)).map(|need| need.name.clone()).collect();
     let mut addresses = BTreeMap::new();
     for service in wanted {
         let provider = match find(finder, docker, variables, (found, policy), &service).await? {
@@ -65,11 +67,9 @@ pub(super) async fn provide(
         match provider {
             Provider::Plugin(plugin) => {
                 addresses.extend(plugin_address(variables, &service).map(|address| (service.clone(), address)));
-                for (_, target) in found.iter_mut() {
-                    if let Ok(target) = target
-                        && open_needs(target, variables).any(|need| need == service)
-                        && !target.dependencies.contains(&plugin)
-                    {
+                for target in found.iter_mut().filter_map(|(_, target)| target.as_mut().ok()) {
+                    let is_needed = open(target, variables).any(|need| need.name == service && !need.is_guess);
+                    if is_needed && !target.dependencies.contains(&plugin) {
                         target.dependencies.push(plugin.clone());
                     }
                 }
@@ -86,10 +86,9 @@ fn targets(found: &[Found]) -> impl Iterator<Item = &Target> {
     found.iter().filter_map(|(_, target)| target.as_ref().ok())
 }
 
-/// The services that a target cannot do without and that the user gives no address of.
-fn open_needs(target: &Target, variables: &Variables<'_>) -> impl Iterator<Item = String> {
-    let is_open = |need: &&ServiceNeed| !need.optional && !variables.give(target.name.as_str(), need);
-    target.services.iter().filter(is_open).map(|need| need.name.clone())
+/// What a target wants of services and the user gives no address of.
+fn open<'a>(target: &'a Target, variables: &'a Variables<'_>) -> impl Iterator<Item = &'a ServiceNeed> {
+    target.services.iter().filter(|need| !need.optional && !variables.give(target.name.as_str(), need))
 }
 
 /// A plugin that is installed or named in this command, else the backend's container, else a plugin of a registry; or
@@ -125,13 +124,13 @@ async fn find(
         return Ok(Err(error.to_string()));
     }
     if !is_there && variables.expect_backend() {
-        let needing = targets(found).filter(|target| open_needs(target, variables).any(|need| need == service));
+        let needing = targets(found).filter(|target| open(target, variables).any(|need| need.name == service));
         let needing = needing.map(|target| target.name.to_string()).collect::<Vec<_>>().join(" and ");
         if policy == Policy::Ask {
             let question = format!(
                 "{service} is needed by {needing}, and the backend runs none that was found. Install it as a plugin too?"
             );
-            if !finder.cx.output.agree(&finder.cx.interrupt, &question).await? {
+            if !finder.cx.agree(&question).await? {
                 return Ok(Err("it was not to be installed as a plugin".to_owned()));
             }
         } else {
@@ -146,11 +145,9 @@ async fn find(
 fn refuse(found: &mut [Found], variables: &Variables<'_>, service: &str, reason: &str) {
     for (_, target) in found.iter_mut() {
         let Ok(needing) = target else { continue };
-        if !open_needs(needing, variables).any(|need| need == service) {
-            continue;
-        }
-        let Some(need) = needing.services.iter().find(|need| need.name == service && !need.is_guess) else { continue };
-        let problem = preflight::service_missing(&needing.name, service, need.variable.as_deref(), reason);
-        needing.problems.push(problem);
+        let need = open(needing, variables).find(|need| need.name == service && !need.is_guess);
+        let Some(variable) = need.map(|need| need.variable.clone()) else { continue };
+        let problem = preflight::service_missing(&needing.name, service, variable.as_deref(), reason);
+        needing.lacks.push(Lack { variable, problem });
     }
 }

@@ -12,6 +12,7 @@ use crate::name::{PluginName, PluginSpec};
 use crate::package::archive::Archive;
 use crate::package::manifest::Manifest;
 use crate::package::{Package, Proof, fetch};
+use crate::preflight;
 use crate::registry::Release;
 use crate::values::Values;
 
@@ -27,7 +28,12 @@ pub(super) async fn stage(
     let staging = cx.state.staging(transaction);
     if let (Source::Installed, Some(receipt)) = (&target.source, &before.receipt) {
         let active = cx.state.active_package(target.name.as_str());
-        return Package::active(&active, receipt.digest, &receipt.proof, &receipt.source).map_err(refused);
+        let package = Package::active(&active, receipt.digest, &receipt.proof, &receipt.source).map_err(refused)?;
+        let version = &package.manifest().version;
+        if *version != receipt.version {
+            return Err(Error::Preflight(vec![preflight::other_version(&target.name, version, &receipt.version)]));
+        }
+        return Ok(package);
     }
     fs::create_folder(&staging)?;
     let package = match &target.source {
@@ -72,8 +78,7 @@ pub(super) async fn manifest_of(shared: &Shared<'_>, target: &Target) -> Result<
 }
 
 /// Looks into the packages of other machines, all at the same time: what they need may be told in their manifests alone.
-/// What they name is found too, and looked into in its turn. One that cannot be had is found so again when its turn to be
-/// installed comes; one that cannot be started in any case is not fetched.
+/// What they name is found too, and looked into in its turn. One that cannot be started in any case is not fetched.
 pub(super) async fn read_foreign(
     shared: &Shared<'_>,
     finder: &Finder<'_>,
@@ -106,12 +111,14 @@ pub(super) async fn read_foreign(
 
 /// The manifest of what would have to be downloaded.
 async fn foreign_manifest(shared: &Shared<'_>, target: &Target) -> Result<Option<Manifest>, Error> {
-    let Source::Release(release) = &target.source else { return Ok(None) };
     // The bundled registry is made from the manifests, so it says the same.
-    if release.pinned {
+    if !target.is_foreign() {
         return Ok(None);
     }
     let cx = shared.cx;
+    // Another process that works on it fetches it too, and most often leaves nothing to be done; it is waited for later,
+    // since whoever waits here might hold what that one waits for.
+    let Ok(lock) = cx.state.try_lock(target.name.as_str())? else { return Ok(None) };
     let receipt = cx.state.receipt(&shared.project.name, &target.name).ok().flatten();
     if receipt.is_some_and(|receipt| target.accepts(&receipt).unwrap_or(true)) && !shared.force {
         return Ok(None);
@@ -122,7 +129,11 @@ async fn foreign_manifest(shared: &Shared<'_>, target: &Target) -> Result<Option
     if fitness.is_err() || check_port_early(shared, target, &values, &observed).await.is_err() {
         return Ok(None);
     }
-    manifest_of(shared, target).await.map(Some)
+    let manifest = manifest_of(shared, target).await?;
+    if let Ok(mut locks) = shared.locks.lock() {
+        locks.insert(target.name.clone(), lock);
+    }
+    Ok(Some(manifest))
 }
 
 /// The package that an earlier removal has kept with its image, moved into staging, when it was made from the very archive

@@ -1,9 +1,12 @@
-//! Surveying: all that an installation would find out about a plugin before it changes anything, for whoever asks first.
+//! Surveying: all that an installation would find out about its plugins before it changes anything, for whoever asks first.
+
+use std::collections::BTreeSet;
 
 use super::checks::obstacles;
 use super::pipeline::{Before, Shared, variables, want};
+use super::schedule::plugin_of;
 use super::stage::manifest_of;
-use super::target::Target;
+use super::target::{Found, Target, cycle};
 use crate::environment::assemble;
 use crate::error::Error;
 use crate::fs;
@@ -19,8 +22,10 @@ pub struct Surveyed {
     /// The registry that would deliver it, or `local`.
     pub registry: String,
     pub is_installed: bool,
-    /// The plugins of the same command that need it.
-    pub needed_by: Vec<PluginName>,
+    /// Whether the command line names it, itself or by a set; else it comes along.
+    pub is_named: bool,
+    /// The plugins of the same command that it needs.
+    pub needs: Vec<PluginName>,
     /// Its ports on this machine.
     pub ports: Vec<u16>,
     /// Required variables that nobody has set.
@@ -39,7 +44,52 @@ impl Surveyed {
     }
 }
 
-pub(super) async fn survey(shared: &Shared<'_>, target: &Target) -> Result<Surveyed, Error> {
+/// What is known of each plugin, by the word that asked for it; an error where nothing can be, or where a plugin that it
+/// needs stands in its way.
+pub(super) async fn survey(
+    shared: &Shared<'_>,
+    found: Vec<Found>,
+) -> Result<Vec<(String, Result<Surveyed, Error>)>, Error> {
+    shared.fitness.check(shared).await?;
+    let circle = cycle(&found);
+    let mut refused: BTreeSet<String> = BTreeSet::new();
+    let mut surveyed = Vec::new();
+    for entry in found {
+        let plugin = plugin_of(&entry, &shared.named);
+        let (word, target) = entry;
+        let known = match target {
+            Ok(target) if circle.contains(&target.name) => {
+                Err(Error::DependencyCycle(circle.iter().map(ToString::to_string).collect()))
+            }
+            Ok(target) => one(shared, &target).await,
+            Err(error) => Err(error),
+        };
+        if known.as_ref().map_or(true, |known| !known.problems.is_empty()) {
+            refused.insert(plugin);
+        }
+        surveyed.push((word, known));
+    }
+    while refuse_dependents(&mut surveyed, &mut refused) {}
+    Ok(surveyed)
+}
+
+/// Refuses what needs a refused plugin; whether there was any.
+fn refuse_dependents(surveyed: &mut [(String, Result<Surveyed, Error>)], refused: &mut BTreeSet<String>) -> bool {
+    let before = refused.len();
+    for (_, entry) in surveyed {
+        let Ok(known) = entry else { continue };
+        let name = known.manifest.name.clone();
+        let missing = known.needs.iter().filter(|need| refused.contains(need.as_str()));
+        let missing: Vec<String> = missing.map(|need| format!("`{need}`, which cannot be installed")).collect();
+        if known.problems.is_empty() && !missing.is_empty() {
+            refused.insert(name.as_str().to_owned());
+            *entry = Err(Error::DependencyFailed { name, missing });
+        }
+    }
+    refused.len() > before
+}
+
+async fn one(shared: &Shared<'_>, target: &Target) -> Result<Surveyed, Error> {
     let cx = shared.cx;
     let manifest = manifest_of(shared, target).await?;
     let before = Before {
@@ -49,13 +99,16 @@ pub(super) async fn survey(shared: &Shared<'_>, target: &Target) -> Result<Surve
     };
     let assembled = assemble(&manifest, &variables(shared, &before.values), &shared.services, &fs::random_secret);
     let (wanted, _) = want(shared, (&manifest, None), &assembled, &before, "")?;
-    let mut problems = obstacles(shared, target, &wanted, &before.observed).await?;
-    // A service that nobody gives is asked for by its variable.
-    problems.retain(|problem| problem.code != preflight::SERVICE_MISSING || assembled.missing.is_empty());
+    // A service that nobody gives may be asked for by its variable.
+    let is_asked = |variable: &String| assembled.missing.iter().any(|missing| missing.name == *variable);
+    let lacks = target.lacks.iter().filter(|lack| !lack.variable.as_ref().is_some_and(is_asked));
+    let mut problems: Vec<Problem> = lacks.map(|lack| lack.problem.clone()).collect();
+    problems.extend(obstacles(shared, target, &wanted, &before.observed).await?);
     Ok(Surveyed {
         registry: target.registry_or(before.receipt.as_ref()),
         is_installed: before.receipt.is_some(),
-        needed_by: Vec::new(),
+        is_named: shared.named.contains(&target.name),
+        needs: target.dependencies.clone(),
         ports: wanted.ports.iter().map(|(_, host)| *host).collect(),
         ungranted: preflight::privileges(&manifest, shared.grants(&manifest.name)),
         missing: assembled.missing,

@@ -43,12 +43,20 @@ pub(super) struct Target {
     pub(super) dependencies: Vec<PluginName>,
     /// Services that it uses.
     pub(super) services: Vec<ServiceNeed>,
-    /// What is known already to stand in its way.
-    pub(super) problems: Vec<Problem>,
+    /// The services that it needs and nobody gives.
+    pub(super) lacks: Vec<Lack>,
     /// Why other registries did not deliver.
     pub(super) passed_over: Vec<String>,
     /// The newest version that is known, when it is not what is meant.
     newest: Option<Version>,
+}
+
+/// A service that nobody gives.
+#[derive(Debug)]
+pub(super) struct Lack {
+    /// The variable that would take its address.
+    pub(super) variable: Option<String>,
+    pub(super) problem: Problem,
 }
 
 impl Target {
@@ -58,7 +66,7 @@ impl Target {
             source,
             dependencies: Vec::new(),
             services: Vec::new(),
-            problems: Vec::new(),
+            lacks: Vec::new(),
             passed_over: Vec::new(),
             newest: None,
         }
@@ -66,7 +74,7 @@ impl Target {
 
     /// Whether a service of which nobody gives the address has this variable: it is told with the service.
     pub(super) fn tells_of(&self, variable: &str) -> bool {
-        !self.problems.is_empty() && self.services.iter().any(|need| need.variable.as_deref() == Some(variable))
+        self.lacks.iter().any(|lack| lack.variable.as_deref() == Some(variable))
     }
 
     /// Whether what is installed is what was asked for. The same version with another digest is an error, unless it
@@ -90,6 +98,16 @@ impl Target {
             (Some(offered), Some(installed)) => Ok(offered == installed),
             _ => Ok(release.registry == receipt.registry),
         }
+    }
+
+    /// Whether its archive may have to be fetched from another machine.
+    pub(super) fn is_foreign(&self) -> bool {
+        matches!(&self.source, Source::Release(release) if !release.pinned)
+    }
+
+    /// Its name, where the user named it by a path.
+    pub(super) fn local_name(&self) -> Option<PluginName> {
+        matches!(self.source, Source::Folder(_) | Source::Archive(_)).then(|| self.name.clone())
     }
 
     /// The lowest version of the backend CLI that the registry names.
@@ -123,6 +141,8 @@ pub(super) struct Finder<'a> {
     /// `--registry`.
     pub(super) registry: Option<&'a str>,
     pub(super) force: bool,
+    /// Whether plugins are to stay what they are, whatever a registry has.
+    pub(super) is_renewal: bool,
 }
 
 /// What was found for a word, or why nothing was.
@@ -137,8 +157,11 @@ impl Finder<'_> {
     /// The same for what is not found already.
     pub(super) async fn find_beside(&self, earlier: &[Found], specs: Vec<(String, PluginSpec)>) -> Vec<Found> {
         let mut found: Vec<Found> = Vec::new();
-        let earlier = earlier.iter().filter_map(|(_, target)| target.as_ref().ok());
-        let mut known: BTreeSet<PluginName> = earlier.map(|target| target.name.clone()).collect();
+        let name_of = |(word, target): &Found| match target {
+            Ok(target) => Some(target.name.clone()),
+            Err(_) => word.parse().ok(),
+        };
+        let mut known: BTreeSet<PluginName> = earlier.iter().filter_map(name_of).collect();
         let mut waiting: VecDeque<(String, PluginSpec)> = specs.into();
         while let Some((word, spec)) = waiting.pop_front() {
             if let PluginSpec::Named { name, .. } = &spec
@@ -230,13 +253,16 @@ impl Finder<'_> {
     /// What is installed stays as it is, unless the program's own bundle has been built anew since. No network.
     async fn installed(&self, name: &PluginName, receipt: &Receipt) -> Target {
         let active = Package::peek(&self.cx.state.active_package(name.as_str()));
+        // Without a readable package there is nothing to repair, which the pipeline says better.
+        let services = active.map(|manifest| manifest.requires.services).unwrap_or_default();
+        // A service's plugin is a dependency again where nobody else gives the service now.
+        let is_service = |name: &&PluginName| services.iter().any(|need| need.name == name.as_str());
         let mut target = Target {
-            // Without a readable package there is nothing to repair, which the pipeline says better.
-            services: active.map(|manifest| manifest.requires.services).unwrap_or_default(),
-            dependencies: receipt.dependencies.clone(),
+            dependencies: receipt.dependencies.iter().filter(|name| !is_service(name)).cloned().collect(),
+            services,
             ..Target::new(name.clone(), Source::Installed)
         };
-        if receipt.registry != BUNDLED {
+        if receipt.registry != BUNDLED || self.is_renewal {
             return target;
         }
         let ask = Ask { registry: Some(BUNDLED), name, version: None, has_licence_key: false };

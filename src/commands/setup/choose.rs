@@ -49,7 +49,7 @@ pub(super) async fn plugins(cx: &Context, project: &Project, flags: &RegistryFla
     let is_chosen = |name: &PluginName| of_sets.contains(name) || installed.contains(name);
     let choices =
         names.iter().zip(choices).map(|(name, text)| Choice { text, is_chosen: is_chosen(name) }).collect::<Vec<_>>();
-    let chosen = cx.output.choose(&cx.interrupt, "Which plugins? (space chooses, Enter goes on)", choices).await?;
+    let chosen = cx.choose("Which plugins? (space chooses, Enter goes on)", choices).await?;
     if chosen.is_empty() {
         let hint = Some("choose with the space bar: nself plugin setup".into());
         return Err(Error::Usage { message: "nothing was changed: no plugin was chosen".into(), hint });
@@ -74,7 +74,7 @@ async fn choose_sets(
     };
     let choices = sets.iter().map(choice).collect();
     let question = "Which sets? (space chooses, Enter goes on to their plugins)";
-    let chosen = cx.output.choose(&cx.interrupt, question, choices).await?;
+    let chosen = cx.choose(question, choices).await?;
     Ok(chosen
         .into_iter()
         .filter_map(|place| sets.get(place))

@@ -5,7 +5,7 @@ mod choose;
 mod file;
 mod report;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cli::{GrantAnswers, InstallArguments, SetupArguments};
 use crate::context::Context;
@@ -45,14 +45,14 @@ pub async fn run(cx: &Context, arguments: SetupArguments) -> Result<SetupReport,
     }
     let downloads = Downloads::default();
     let mut plan = survey(cx, &wanted, (&project, &downloads)).await?;
-    let mut answers = BTreeMap::new();
+    // What is said by a flag is kept in the file like an answer.
+    let mut answers: BTreeMap<String, String> = install::parse_variables(&arguments.env)?.into_iter().collect();
     if is_guided {
         wanted.answers = grant(cx, &mut plan).await?;
-        answers = ask_missing(cx, &plan).await?;
+        ask_missing(cx, &plan, &mut answers).await?;
     }
     // In a guided set-up every missing value was asked for.
-    let is_ready = |known: &Surveyed| is_guided || known.obstacles().is_empty();
-    if !plan.iter().any(|(_, known)| is_ready(known)) {
+    if !is_guided && is_all_blocked(&plan) {
         return Err(Error::Preflight(plan.iter().flat_map(|(_, known)| known.obstacles()).collect()));
     }
     let manifests: Vec<_> = plan.iter().map(|(_, known)| &known.manifest).collect();
@@ -100,29 +100,50 @@ async fn survey(cx: &Context, wanted: &InstallArguments, place: (&Project, &Down
             Err(error) => refused.push((name, error)),
         }
     }
-    if plan.is_empty()
-        && let Some((_, error)) = refused.pop()
-    {
-        return Err(error);
-    }
+    // Where nothing is left, the error is a plugin's own, not that of one which needs it.
+    refused.sort_by_key(|(_, error)| !matches!(error, Error::DependencyFailed { .. }));
+    let last = if plan.is_empty() { refused.pop() } else { None };
     for (name, error) in &refused {
         cx.reporter.event(Event::Warning { text: &format!("{name} is left out: {error}") });
     }
-    Ok(plan)
+    match last {
+        Some((_, error)) => Err(error),
+        None => Ok(plan),
+    }
 }
 
-/// Asks for each plugin that wants power over this machine whether it may have it; one that may not is left out.
+/// Whether something stands in the way of every plugin, its own or that of one which it needs.
+fn is_all_blocked(plan: &Plan) -> bool {
+    let mut blocked: BTreeSet<&PluginName> = BTreeSet::new();
+    loop {
+        let before = blocked.len();
+        for (_, known) in plan {
+            if !known.obstacles().is_empty() || known.needs.iter().any(|need| blocked.contains(need)) {
+                blocked.insert(&known.manifest.name);
+            }
+        }
+        if blocked.len() == before {
+            return blocked.len() == plan.len();
+        }
+    }
+}
+
+/// Asks for each plugin that wants power over this machine whether it may have it. One that may not is left out, with what
+/// needs it and what comes along for it alone.
 async fn grant(cx: &Context, plan: &mut Plan) -> Result<GrantAnswers, Error> {
     let mut answers = GrantAnswers::default();
     for (_, known) in plan.iter_mut() {
         let Some(problem) = &known.ungranted else { continue };
         let question = format!("{}: power over this machine. Grant it? (no leaves it out)", problem.message);
         let name = known.manifest.name.clone();
-        if cx.output.agree(&cx.interrupt, &question).await? {
+        if cx.agree(&question).await? {
             answers.granted.push(name);
         } else {
             answers.denied.push(name);
         }
+    }
+    while let Some(name) = left_out_too(plan, &answers.denied) {
+        answers.denied.push(name);
     }
     plan.retain(|(_, known)| !answers.denied.contains(&known.manifest.name));
     if plan.is_empty() {
@@ -131,9 +152,20 @@ async fn grant(cx: &Context, plan: &mut Plan) -> Result<GrantAnswers, Error> {
     Ok(answers)
 }
 
-/// Values of required variables that nobody has set, each asked for once.
-async fn ask_missing(cx: &Context, plan: &Plan) -> Result<BTreeMap<String, String>, Error> {
-    let mut answers = BTreeMap::new();
+/// One more plugin that has no place in the plan without the denied ones.
+fn left_out_too(plan: &Plan, denied: &[PluginName]) -> Option<PluginName> {
+    let left = || plan.iter().map(|(_, known)| known).filter(|known| !denied.contains(&known.manifest.name));
+    let needs_denied = |known: &&Surveyed| known.needs.iter().any(|need| denied.contains(need));
+    let is_idle = |known: &&Surveyed| {
+        let name = &known.manifest.name;
+        let was_needed = plan.iter().any(|(_, other)| other.needs.contains(name));
+        !known.is_named && was_needed && !left().any(|other| other.needs.contains(name))
+    };
+    left().find(|known| needs_denied(known) || is_idle(known)).map(|known| known.manifest.name.clone())
+}
+
+/// Asks for the values of required variables that nobody has set, each once.
+async fn ask_missing(cx: &Context, plan: &Plan, answers: &mut BTreeMap<String, String>) -> Result<(), Error> {
     for (name, known) in plan {
         for variable in &known.missing {
             if answers.contains_key(&variable.name) {
@@ -141,31 +173,30 @@ async fn ask_missing(cx: &Context, plan: &Plan) -> Result<BTreeMap<String, Strin
             }
             let about = if variable.description.is_empty() { &variable.name } else { &variable.description };
             let question = format!("{name} needs {} ({})", variable.name, crate::ui::safe(about));
-            let answer = cx.output.ask(&cx.interrupt, &question, variable.secret).await?;
+            let answer = cx.ask(&question, variable.secret).await?;
             answers.insert(variable.name.clone(), answer);
         }
     }
-    Ok(answers)
+    Ok(())
 }
 
 /// Shows what would be done and asks whether to.
 async fn confirm(cx: &Context, project: &Project, plan: &Plan, file: &file::EnvFile) -> Result<(), Error> {
-    let rows: Vec<Vec<String>> = plan.iter().map(|(name, known)| row(name, known)).collect();
+    let rows: Vec<Vec<String>> = plan.iter().map(|(name, known)| row(name, known, plan)).collect();
     let headings = ["PLUGIN", "VERSION", "FROM", "PORTS", "MEMORY", "NOW", "FOR", "BEYOND THE DEFAULTS"];
     cx.output.note(&table::render(&headings, &rows, cx.output.style));
     cx.output.note(&file.summary());
     let count = plan.len();
     let question = format!("Install {count} plugins into project {}?", project.name);
-    cx.output
-        .confirm(&cx.interrupt, &question, "nself plugin setup --yes, with the plugins or sets that you want")
-        .await
+    cx.confirm(&question, "nself plugin setup --yes, with the plugins or sets that you want").await
 }
 
-fn row(name: &str, known: &Surveyed) -> Vec<String> {
+fn row(name: &str, known: &Surveyed, plan: &Plan) -> Vec<String> {
     let manifest = &known.manifest;
     let ports: Vec<String> = known.ports.iter().map(ToString::to_string).collect();
     let memory = manifest.service.memory.map(|bytes| format!("{} MiB", bytes / (1024 * 1024)));
-    let needing: Vec<&str> = known.needed_by.iter().map(PluginName::as_str).collect();
+    let needing = plan.iter().filter(|(_, other)| other.needs.contains(&manifest.name));
+    let needing: Vec<&str> = needing.map(|(name, _)| name.as_str()).collect();
     vec![
         name.to_owned(),
         manifest.version.to_string(),

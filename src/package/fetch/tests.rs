@@ -59,7 +59,7 @@ impl Case {
     fn fetch(&self, policy: VerifyPolicy) -> Result<Archive, PackageError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut progress = |_: u64, _: Option<u64>| {};
-        runtime.block_on(fetch_by(&self.release, &self.world.staging(), None, policy, &mut progress))
+        runtime.block_on(fetch(&self.release, &self.world.staging(), None, policy, &mut progress))
     }
 
     #[track_caller]
@@ -209,7 +209,7 @@ fn progress_is_told_to_the_end() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut progress = |done: u64, total: Option<u64>| seen.push((done, total));
     let staging = case.world.staging();
-    let fetched = runtime.block_on(fetch_by(&case.release, &staging, None, VerifyPolicy::Require, &mut progress));
+    let fetched = runtime.block_on(fetch(&case.release, &staging, None, VerifyPolicy::Require, &mut progress));
     drop(fetched.unwrap());
     assert_eq!(seen.last(), Some(&(200_000, Some(200_000))));
     assert!(seen.len() > 1 && seen.is_sorted());

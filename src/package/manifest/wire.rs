@@ -103,7 +103,7 @@ fn imply_services(requires: &mut Requires, plugin: &PluginName, variables: &[Var
         match services.iter_mut().find(|need| need.name == service) {
             Some(need) if need.variable.is_none() => {
                 need.variable = Some(variable.name.clone());
-                need.is_guess = false;
+                need.is_guess &= !variable.required;
             }
             None if variable.required => services
                 .push(ServiceNeed { variable: Some(variable.name.clone()), ..ServiceNeed::named(service.to_owned()) }),

@@ -3,21 +3,27 @@
 
 use semver::Version;
 use tokio::sync::OnceCell;
+use tokio::task::JoinHandle;
 
 use super::pipeline::Shared;
 use crate::backend;
-use crate::docker::{Observed, ObservedContainer};
+use crate::docker::{Docker, EngineError, Observed, ObservedContainer};
 use crate::error::Error;
 use crate::machine::{Asked, Memory, Store, no_room};
 use crate::plan::{DEFAULT_MEMORY, Wanted};
 use crate::preflight::{self, Problem};
 use crate::ui::Event;
 
+/// What a look at the engine's disk has found.
+type Looked = Result<Option<Problem>, EngineError>;
+
 /// What was found out so far.
 #[derive(Debug, Default)]
 pub(super) struct Fitness {
     problems: OnceCell<Vec<Problem>>,
     for_images: OnceCell<Option<Problem>>,
+    /// The look at the engine's disk: it takes the engine some time, in which other things are done.
+    engine: std::sync::Mutex<Option<JoinHandle<Looked>>>,
     host: OnceCell<Version>,
     /// What the plugins of this command may take; `None` once it was told that it is too much.
     memory: std::sync::Mutex<Option<Memory>>,
@@ -34,6 +40,16 @@ impl Fitness {
         self.host.get_or_init(backend::host_version).await
     }
 
+    /// Begins to look, for whoever checks later.
+    pub(super) async fn begin(&self, shared: &Shared<'_>) -> Result<(), Error> {
+        if shared.has_new {
+            let docker = shared.cx.docker().await?.clone();
+            let begun = tokio::spawn(async move { no_room_for_images(&docker).await });
+            self.engine.lock().map(|mut engine| *engine = Some(begun)).unwrap_or_default();
+        }
+        Ok(())
+    }
+
     /// Room for packages and receipts, a backend CLI that is not too old, and room for images where a plugin is new: its
     /// image is hardly there already.
     pub(super) async fn check(&self, shared: &Shared<'_>) -> Result<(), Error> {
@@ -44,7 +60,7 @@ impl Fitness {
                 problems.extend(preflight::backend_too_old(&program, self.host().await));
             }
             if shared.has_new {
-                problems.extend(self.no_room_for_images(shared).await?.clone());
+                problems.extend(self.for_images(shared).await?.clone());
             }
             Ok::<_, Error>(problems)
         };
@@ -54,16 +70,22 @@ impl Fitness {
 
     /// Room for one more image where the engine keeps them, when it is known that one must be made.
     pub(super) async fn check_for_images(&self, shared: &Shared<'_>) -> Result<(), Error> {
-        match self.no_room_for_images(shared).await? {
+        match self.for_images(shared).await? {
             Some(problem) => Err(Error::Unfit(vec![problem.clone()])),
             None => Ok(()),
         }
     }
 
-    async fn no_room_for_images(&self, shared: &Shared<'_>) -> Result<&Option<Problem>, Error> {
+    async fn for_images(&self, shared: &Shared<'_>) -> Result<&Option<Problem>, Error> {
         let look = || async {
-            let info = shared.cx.docker().await?.info().await?;
-            Ok::<_, Error>(info.root_dir.and_then(|folder| no_room(Store::Images, &folder)))
+            let begun = self.engine.lock().ok().and_then(|mut engine| engine.take());
+            match begun {
+                Some(begun) => match begun.await {
+                    Ok(looked) => Ok(looked?),
+                    Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+                },
+                None => Ok::<_, Error>(no_room_for_images(shared.cx.docker().await?).await?),
+            }
         };
         self.for_images.get_or_try_init(look).await
     }
@@ -88,4 +110,9 @@ impl Fitness {
             *counted = None;
         }
     }
+}
+
+async fn no_room_for_images(docker: &Docker) -> Looked {
+    let info = docker.info().await?;
+    Ok(info.root_dir.and_then(|folder| no_room(Store::Images, &folder)))
 }

@@ -57,6 +57,7 @@ pub async fn run_in(
         if !arguments.dry_run {
             ensure_internal_secret(cx, &shared.project.name).await?;
         }
+        shared.fitness.begin(shared).await?;
         let mut results = schedule::install_all(shared, found).await;
         if results.iter().all(|(_, outcome)| matches!(outcome, Outcome::Failed(_))) && !arguments.dry_run {
             undo::forget_unused_secret(cx, &shared.project.name).await?;

@@ -168,7 +168,7 @@ async fn stage_and_apply(
     transaction: &str,
 ) -> Result<Outcome, Error> {
     let cx = shared.cx;
-    let package = stage_on_fit_machine(shared, target, before, transaction).await?;
+    let package = stage_beside_fitness(shared, target, before, transaction).await?;
     let refused = |source| Error::Package { plugin: target.name.as_str().to_owned(), source };
     let recipe = Recipe::choose(&package).map_err(refused)?;
     let variables = variables(shared, &before.values);
@@ -223,9 +223,8 @@ async fn stage_and_apply(
     })
 }
 
-/// The package in staging, once it is known that the machine is fit: before anything is fetched over a network, else at the
-/// same time.
-async fn stage_on_fit_machine(
+/// The package in staging, while the machine is looked at. Before anything is fetched over a network it must be fit.
+async fn stage_beside_fitness(
     shared: &Shared<'_>,
     target: &Target,
     before: &Before,
@@ -234,8 +233,11 @@ async fn stage_on_fit_machine(
     if target.is_foreign() {
         shared.fitness.check(shared).await?;
     }
-    let (fit, package) = tokio::join!(shared.fitness.check(shared), stage(shared, target, before, transaction));
-    fit?;
+    let package = stage(shared, target, before, transaction).await;
+    if package.is_err() {
+        // A full disk is told as what it is.
+        shared.fitness.check(shared).await?;
+    }
     package
 }
 
@@ -344,8 +346,7 @@ pub(super) fn want<'a>(
     Ok((wanted, notes))
 }
 
-/// Two looks at the engine side by side, since each takes it a moment; what stands in the way is told before a wrong
-/// image.
+/// Looks at the engine side by side, since each takes it a moment; what stands in the way is told before a wrong image.
 async fn check_and_find_image(
     shared: &Shared<'_>,
     target: &Target,
@@ -353,10 +354,12 @@ async fn check_and_find_image(
     (recipe, package): (&Recipe, &Package),
 ) -> Result<ImageNeed, Error> {
     let docker = shared.cx.docker().await?;
-    let (checked, image) = tokio::join!(
+    let (fit, checked, image) = tokio::join!(
+        shared.fitness.check(shared),
         check(shared, target, wanted, assembled, observed),
         find_image(docker, recipe, package, (wanted.transaction, &shared.home))
     );
+    fit?;
     checked?;
     let image = image?;
     if !matches!(image, ImageNeed::Present { .. }) {

@@ -184,6 +184,8 @@ async fn ask_missing(cx: &Context, plan: &Plan, answers: &mut BTreeMap<String, S
 async fn confirm(cx: &Context, project: &Project, plan: &Plan, file: &file::EnvFile) -> Result<(), Error> {
     let rows: Vec<Vec<String>> = plan.iter().map(|(name, known)| row(name, known, plan)).collect();
     let headings = ["PLUGIN", "VERSION", "FROM", "PORTS", "MEMORY", "NOW", "FOR", "BEYOND THE DEFAULTS"];
+    // What moves would be drawn over it.
+    cx.reporter.clear();
     cx.output.note(&table::render(&headings, &rows, cx.output.style));
     cx.output.note(&file.summary());
     let count = plan.len();

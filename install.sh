@@ -329,11 +329,15 @@ wanted_record() {
 place() {
   local mode=$1 source=$2 path=$3 target="$prefix/$3" wanted
   new="$prefix/$3.new.$$"
+  # What a killed run left.
+  rm -f "$target".new.[0-9]*
   if [ "$mode" = link ]; then wanted="link:$source"; else wanted=$(state_of "$source"); fi
-  if [ "$(state_of "$target")" = "$wanted" ]; then
+  if [ "$(state_of "$target")" = "$wanted" ] && { [ "$mode" = link ] || [ "$(stat -c %a "$target")" = "$mode" ]; }; then
     unchanged=$((unchanged + 1))
-  elif [ -e "$target" ] && ! is_ours "$path" && [ "${path%/*}" != bin ]; then
+  elif { [ -e "$target" ] || [ -L "$target" ]; } && ! is_ours "$path" && [ "${path%/*}" != bin ]; then
     say "  kept $target: it is not as this script placed it"
+    # What an earlier run placed there stays on record, so that --uninstall names it.
+    awk -v path="$path" '$2 == path' "$old" >>"$fresh"
     return 0
   else
     mkdir -p "$(dirname "$target")"
@@ -351,6 +355,7 @@ remove_recorded() {
   local lines state path now
   lines=$(cat "$1")
   while read -r state path; do
+    rm -f "$prefix/$path".new.[0-9]*
     now=$(state_of "$prefix/$path")
     if [ "$state" = folder ] || [ -z "$now" ]; then continue; fi
     if [ "$now" = "$state" ]; then
@@ -362,7 +367,10 @@ remove_recorded() {
   done <<<"$lines"
 }
 
-write_record() { mkdir -p "$(dirname "$record")" && sort -u >"$record.new.$$" && mv -f "$record.new.$$" "$record"; }
+write_record() {
+  mkdir -p "$(dirname "$record")" && rm -f "$record".new.[0-9]*
+  sort -u >"$record.new.$$" && mv -f "$record.new.$$" "$record"
+}
 
 # Places everything. The record is written first with old and new lines, so that a run that is cut off knows its own files.
 place_all() {
@@ -462,9 +470,12 @@ uninstall_all() {
     remove_recorded "$record"
     local folders folder
     folders=$(sed -n 's/^folder //p' "$record" | sort -r)
-    rm -f "$record"
-    for folder in $folders; do
-      if [ -d "$prefix/$folder" ]; then rmdir "$(cd "$prefix/$folder" && pwd)" 2>/dev/null || :; fi
+    # Twice, with the record between: a run that is cut off still knows which folders are its own.
+    for _ in 1 2; do
+      for folder in $folders; do
+        if [ -d "$prefix/$folder" ]; then rmdir "$(cd "$prefix/$folder" && pwd)" 2>/dev/null || :; fi
+      done
+      rm -f "$record" "$record".new.[0-9]*
     done
   fi
   list_what_stays
@@ -482,7 +493,10 @@ main() {
     case $1 in
       --with-docker) with_docker=yes ;;
       --uninstall) run=uninstall_all ;;
-      --prefix) prefix=${2:-} && shift ;;
+      --prefix)
+        case ${2:-} in -*) wrong_usage "--prefix needs a folder" ;; esac
+        prefix=${2:-} && shift
+        ;;
       --prefix=*) prefix=${1#*=} ;;
       -h | --help) usage && exit 0 ;;
       *) wrong_usage "unexpected argument \`$1\`" ;;
@@ -491,7 +505,8 @@ main() {
   done
   case $prefix in
     "") wrong_usage "--prefix needs a folder" ;;
-    /*) ;;
+    /?*) prefix=${prefix%/} ;;
+    /) ;;
     *) prefix=$PWD/$prefix ;;
   esac
   record="$prefix/share/nself/installed-files"

@@ -42,7 +42,7 @@ impl Fitness {
 
     /// Begins to look, for whoever checks later.
     pub(super) async fn begin(&self, shared: &Shared<'_>) -> Result<(), Error> {
-        if shared.has_new {
+        if shared.makes_images {
             let docker = shared.cx.docker().await?.clone();
             let begun = tokio::spawn(async move { no_room_for_images(&docker).await });
             self.engine.lock().map(|mut engine| *engine = Some(begun)).unwrap_or_default();
@@ -50,8 +50,7 @@ impl Fitness {
         Ok(())
     }
 
-    /// Room for packages and receipts, a backend CLI that is not too old, and room for images where a plugin is new: its
-    /// image is hardly there already.
+    /// Room for packages and receipts, a backend CLI that is not too old, and room for images where one is to be made.
     pub(super) async fn check(&self, shared: &Shared<'_>) -> Result<(), Error> {
         let look = || async {
             let folder = &shared.cx.settings.plugin_dir;
@@ -59,7 +58,7 @@ impl Fitness {
             if let Some(program) = backend::find() {
                 problems.extend(preflight::backend_too_old(&program, self.host().await));
             }
-            if shared.has_new {
+            if shared.makes_images {
                 problems.extend(self.for_images(shared).await?.clone());
             }
             Ok::<_, Error>(problems)

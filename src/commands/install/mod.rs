@@ -39,7 +39,7 @@ pub use survey::Surveyed;
 
 use fitness::Fitness;
 use pipeline::{Shared, variables};
-use target::{Finder, Found, Target};
+use target::{Finder, Found};
 
 /// Installs all that is named, and the plugins of the sets.
 pub async fn run(cx: &Context, arguments: &InstallArguments) -> Result<InstallReport, Error> {
@@ -126,7 +126,6 @@ async fn with_targets<T>(
         |(_, target): &Found| target.as_ref().is_ok_and(|target| arguments.answers.denied.contains(&target.name));
     found.retain(|entry| !is_denied(entry));
     named.extend(found.iter().filter_map(|(_, target)| target.as_ref().ok()?.local_name()));
-    let is_new = |target: &Target| matches!(cx.state.receipt(&project.name, &target.name), Ok(None));
     let mut shared = Shared {
         cx,
         project,
@@ -143,7 +142,9 @@ async fn with_targets<T>(
         downloads,
         locks: Mutex::default(),
         named,
-        has_new: found.iter().any(|(_, target)| target.as_ref().is_ok_and(is_new)),
+        makes_images: found
+            .iter()
+            .any(|(_, target)| target.as_ref().is_ok_and(|target| target.makes_image(cx, &project.name))),
         fitness: Fitness::new(),
         had_network: OnceLock::new(),
         claimed: Mutex::new(HashMap::new()),

@@ -54,8 +54,8 @@ pub(super) struct Shared<'a> {
     pub(super) locks: Mutex<HashMap<PluginName, Lock>>,
     /// The plugins that the command line names, itself or by a set.
     pub(super) named: BTreeSet<PluginName>,
-    /// Whether a plugin is to be installed that was not before.
-    pub(super) has_new: bool,
+    /// Whether an image must be made for one of them, as far as that can be told before the engine is asked.
+    pub(super) makes_images: bool,
     pub(super) fitness: Fitness,
     /// The addresses of services that plugins need, by the service's name.
     pub(super) services: BTreeMap<String, String>,

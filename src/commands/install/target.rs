@@ -105,6 +105,15 @@ impl Target {
         matches!(&self.source, Source::Release(release) if !release.pinned)
     }
 
+    /// Whether an image must be made for it: it is new here, and no removal has kept its image with its package.
+    pub(super) fn makes_image(&self, cx: &Context, project: &str) -> bool {
+        let kept = match &self.source {
+            Source::Release(release) => release.digest.map(|digest| cx.state.kept_package(&self.name, &digest)),
+            _ => None,
+        };
+        matches!(cx.state.receipt(project, &self.name), Ok(None)) && !kept.is_some_and(|kept| kept.exists())
+    }
+
     /// Its name, where the user named it by a path.
     pub(super) fn local_name(&self) -> Option<PluginName> {
         matches!(self.source, Source::Folder(_) | Source::Archive(_)).then(|| self.name.clone())

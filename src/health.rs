@@ -11,10 +11,14 @@ use tokio::net::TcpStream;
 
 /// How long one probe may take.
 pub const PROBE_DEADLINE: Duration = Duration::from_secs(5);
-/// The first pause between probes; it doubles up to [`LONGEST_PAUSE`].
+/// The first pause between probes; it doubles up to [`LONGEST_EARLY_PAUSE`], later up to [`LONGEST_PAUSE`].
 pub const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// The longest pause between probes.
 pub const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// The longest pause while a server that starts quickly may yet come up: a longer one would be most of the wait.
+pub const LONGEST_EARLY_PAUSE: Duration = Duration::from_millis(40);
+/// For how long that holds.
+pub const EARLY: Duration = Duration::from_secs(2);
 
 /// The largest health answer that is read, in bytes.
 const LARGEST_BODY: usize = 64 * 1024;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Run;
 use crate::docker::Docker;
 use crate::error::Error;
-use crate::health::{FIRST_PAUSE, LONGEST_PAUSE, Probe, Verdict};
+use crate::health::{EARLY, FIRST_PAUSE, LONGEST_EARLY_PAUSE, LONGEST_PAUSE, Probe, Verdict};
 
 /// How long a container without a port must run to count as healthy.
 const STEADY: Duration = Duration::from_secs(5);
@@ -67,7 +67,9 @@ impl Proof<'_> {
                 self.check_still_running().await?;
             }
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            // The engine's own check costs more than a request.
+            let is_early = self.probe.is_some() && began.elapsed() < EARLY;
+            pause = (pause * 2).min(if is_early { LONGEST_EARLY_PAUSE } else { LONGEST_PAUSE });
         }
     }
 

@@ -2,6 +2,7 @@
 //! needs is there. One bad plugin does not stop the others.
 
 mod checks;
+mod current;
 mod downloads;
 mod fitness;
 mod pipeline;

@@ -1,7 +1,8 @@
 //! Renewal: installed plugins whose configuration has changed since their container was made are made anew; all others
 //! stay as they are, sick ones too.
 
-use super::pipeline::{Before, Now, Shared, now};
+use super::current::{Now, now};
+use super::pipeline::{Before, Shared};
 use super::report::Outcome;
 use super::schedule::install_all;
 use super::target::{Found, Target};

@@ -22,7 +22,7 @@ pub(super) async fn install_all(shared: &Shared<'_>, found: Vec<Found>) -> Vec<(
         found.iter().filter_map(|(_, target)| target.as_ref().ok()).map(|target| target.name.clone()).collect();
     let progresses: Progresses =
         found.iter().map(|entry| (plugin_of(entry, &names), watch::Sender::new(Progress::Preparing))).collect();
-    let work = found.into_iter().map(|found| {
+    let work = needed_first(found).into_iter().map(|(place, found)| {
         let plugin = plugin_of(&found, &names);
         let (cycle, progresses) = (&cycle, &progresses);
         async move {
@@ -40,10 +40,21 @@ pub(super) async fn install_all(shared: &Shared<'_>, found: Vec<Found>) -> Vec<(
             if let Some(progress) = progresses.get(&plugin) {
                 progress.send_replace(end);
             }
-            (word, outcome)
+            (place, (word, outcome))
         }
     });
-    futures_util::future::join_all(work).await
+    let mut results = futures_util::future::join_all(work).await;
+    results.sort_by_key(|(place, _)| *place);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// What others need is begun first, since they are done only after it; each with its place on the command line.
+fn needed_first(found: Vec<Found>) -> Vec<(usize, Found)> {
+    let targets = found.iter().filter_map(|(_, target)| target.as_ref().ok());
+    let needed: BTreeSet<PluginName> = targets.flat_map(|target| target.dependencies.iter().cloned()).collect();
+    let mut entries: Vec<(usize, Found)> = found.into_iter().enumerate().collect();
+    entries.sort_by_key(|(_, (_, target))| !target.as_ref().is_ok_and(|target| needed.contains(&target.name)));
+    entries
 }
 
 /// What a target waits for. What is not part of this command is there, or is found missing by the plugin's health.

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::name::PluginName;
 use crate::sets::SetFlags;
 
 /// What `--version` says after the program's name; the words tell this program from a backend CLI.
@@ -190,30 +189,12 @@ pub struct InstallArguments {
     /// Grant what the manifest asks for beyond the hardened defaults
     #[arg(long)]
     pub allow_privileged: bool,
-    /// What a guided set-up was answered.
-    #[arg(skip)]
-    pub answers: GrantAnswers,
-    /// Whether installed plugins that are not named may have to be made anew in any case.
-    #[arg(skip)]
-    pub renews_others: bool,
-    /// Whether the plugins are installed ones that are to stay what they are but for their configuration.
-    #[arg(skip)]
-    pub is_renewal: bool,
     /// Install again although it is installed and healthy
     #[arg(long)]
     pub force: bool,
     /// Answer every question with yes
     #[arg(long, short)]
     pub yes: bool,
-}
-
-/// What was answered for plugins that ask for more than the hardened defaults.
-#[derive(Debug, Clone, Default)]
-pub struct GrantAnswers {
-    /// They may have it.
-    pub granted: Vec<PluginName>,
-    /// They may not, and are left out.
-    pub denied: Vec<PluginName>,
 }
 
 #[derive(Debug, Args)]

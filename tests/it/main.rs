@@ -25,6 +25,7 @@ mod pull;
 mod realtime;
 mod registry;
 mod remove;
+mod renewal;
 mod rollback;
 mod services;
 mod sets;

@@ -12,7 +12,7 @@ use crate::package::Package;
 use crate::package::manifest::Manifest;
 use crate::state::Receipt;
 
-/// Whether the plugin is installed, as wanted, and healthy now. Reads the active package's manifest only.
+/// Whether the plugin is installed, as wanted, and healthy now. Reads its package's manifest only.
 pub(super) async fn find_current(
     shared: &Shared<'_>,
     target: &Target,

@@ -1,6 +1,9 @@
 //! Whether the machine is fit for what is to be done: what is wrong with it stops every plugin of the command. Looked at
 //! when the first plugin is to be changed, and once.
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use semver::Version;
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
@@ -23,18 +26,15 @@ pub(super) struct Fitness {
     problems: OnceCell<Vec<Problem>>,
     for_images: OnceCell<Option<Problem>>,
     /// The look at the engine's disk: it takes the engine some time, in which other things are done.
-    engine: std::sync::Mutex<Option<JoinHandle<Looked>>>,
+    engine: Mutex<Option<JoinHandle<Looked>>>,
     host: OnceCell<Version>,
-    /// What the plugins of this command may take; `None` once it was told that it is too much.
-    memory: std::sync::Mutex<Option<Memory>>,
+    /// What the machine has, and what the plugins of this command may take of it.
+    memory: Mutex<Option<Memory>>,
+    /// Whether it was told that they may take too much.
+    is_told: AtomicBool,
 }
 
 impl Fitness {
-    /// Nothing was looked at yet but the kernel's word on memory.
-    pub(super) fn new() -> Self {
-        Self { memory: std::sync::Mutex::new(Some(Memory::of_this_machine())), ..Self::default() }
-    }
-
     /// The version that a plugin's requirement is compared with.
     pub(super) async fn host(&self) -> &Version {
         self.host.get_or_init(backend::host_version).await
@@ -92,7 +92,7 @@ impl Fitness {
     /// Counts what a plugin may take of the memory, and warns when all of them together may take too much.
     pub(super) fn count_memory(&self, shared: &Shared<'_>, wanted: &Wanted<'_>, observed: &Observed) {
         let Ok(mut counted) = self.memory.lock() else { return };
-        let Some(memory) = counted.as_mut() else { return };
+        let memory = counted.get_or_insert_with(Memory::of_this_machine);
         let plugin = &wanted.manifest.name;
         let mut containers = observed.of_plugin(&shared.project.name, plugin.as_str());
         // An installation may begin anew.
@@ -103,10 +103,11 @@ impl Fitness {
             bytes: wanted.memory.or(wanted.manifest.service.memory).unwrap_or(DEFAULT_MEMORY),
             is_running: containers.any(ObservedContainer::is_running),
         });
-        if let Some(why) = memory.shortage() {
+        if let Some(why) = memory.shortage()
+            && !self.is_told.swap(true, Ordering::Relaxed)
+        {
             let hint = memory.hint().unwrap_or_default();
             shared.cx.reporter.event(Event::Warning { text: &format!("{}; {why}; {hint}", memory.text()) });
-            *counted = None;
         }
     }
 }

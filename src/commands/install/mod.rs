@@ -5,6 +5,7 @@ mod checks;
 mod current;
 mod downloads;
 mod fitness;
+mod foreign;
 mod pipeline;
 mod receipt;
 mod renewal;
@@ -35,26 +36,57 @@ use crate::values::{Values, WHOLE_PROJECT};
 pub use downloads::Downloads;
 pub use renewal::{Extent, Renewal, renew};
 pub use report::{How, InstallReport, Outcome};
-pub use restart::Restart;
-pub use survey::Surveyed;
+pub use restart::{Restart, restart_after};
+pub use survey::{Surveyed, with_dependents};
 
 use fitness::Fitness;
 use pipeline::{Shared, variables};
 use target::{Finder, Found};
 
-/// Installs all that is named, and the plugins of the sets.
-pub async fn run(cx: &Context, arguments: &InstallArguments) -> Result<InstallReport, Error> {
-    let project = cx.project(Strictness::Strict)?;
-    run_in(cx, arguments, (&project, &Downloads::default())).await
+/// What is to be installed, where, and what was settled before.
+#[derive(Debug)]
+pub struct Request<'a> {
+    pub arguments: &'a InstallArguments,
+    pub project: &'a Project,
+    /// What was fetched for it already.
+    pub downloads: &'a Downloads,
+    pub grants: Grants,
+    /// Whether the plugins are installed ones that are to stay what they are but for their configuration.
+    pub is_renewal: bool,
 }
 
-/// The same in a project that was read already, with what was fetched for it.
-pub async fn run_in(
-    cx: &Context,
-    arguments: &InstallArguments,
-    place: (&Project, &Downloads),
-) -> Result<InstallReport, Error> {
-    let mut report = with_targets(cx, arguments, place, async |shared, found| {
+/// What the user has settled for single plugins that ask for more than the hardened defaults.
+#[derive(Debug, Default)]
+pub struct Grants {
+    /// They may have it.
+    pub granted: Vec<PluginName>,
+    /// They may not, and are left out.
+    pub denied: Vec<PluginName>,
+}
+
+impl<'a> Request<'a> {
+    /// As the command line says, with nothing settled.
+    pub fn new(arguments: &'a InstallArguments, project: &'a Project, downloads: &'a Downloads) -> Self {
+        Self { arguments, project, downloads, grants: Grants::default(), is_renewal: false }
+    }
+}
+
+/// Installs all that is named, and the plugins of the sets; after a set has changed something, what must see it is
+/// restarted.
+pub async fn run(cx: &Context, arguments: &InstallArguments) -> Result<InstallReport, Error> {
+    let project = cx.project(Strictness::Strict)?;
+    let downloads = Downloads::default();
+    let mut report = install(cx, &Request::new(arguments, &project, &downloads)).await?;
+    if !arguments.sets.is_empty() && report.has_changed() {
+        restart_after(cx, &project, &mut report, arguments.skip_restart).await?;
+    }
+    Ok(report)
+}
+
+/// Installs, and restarts nothing else.
+pub async fn install(cx: &Context, request: &Request<'_>) -> Result<InstallReport, Error> {
+    let arguments = request.arguments;
+    with_targets(cx, request, async |shared, found| {
         if !arguments.dry_run {
             ensure_internal_secret(cx, &shared.project.name).await?;
         }
@@ -74,33 +106,21 @@ pub async fn run_in(
             is_set: !arguments.sets.is_empty(),
         })
     })
-    .await?;
-    // Who has enough of it wants nothing more to happen.
-    if cx.interrupt.is_wanted() {
-        return Ok(report);
-    }
-    if arguments.renews_others || (!arguments.sets.is_empty() && report.has_changed()) {
-        restart::restart_after(cx, place.0, &mut report, arguments.skip_restart).await?;
-    }
-    Ok(report)
+    .await
 }
 
-/// All that `run` would install, dependencies included, by name; changes nothing.
-pub async fn survey(
-    cx: &Context,
-    arguments: &InstallArguments,
-    place: (&Project, &Downloads),
-) -> Result<Vec<(String, Result<Surveyed, Error>)>, Error> {
-    with_targets(cx, arguments, place, async |shared, found| survey::survey(shared, found).await).await
+/// All that [`install`] would install, dependencies included, by the word that asked for it; changes nothing.
+pub async fn survey(cx: &Context, request: &Request<'_>) -> Result<Vec<(String, Result<Surveyed, Error>)>, Error> {
+    with_targets(cx, request, async |shared, found| survey::survey(shared, found).await).await
 }
 
 /// Finds the targets of a command line, what they need included, and does something with them.
 async fn with_targets<T>(
     cx: &Context,
-    arguments: &InstallArguments,
-    (project, downloads): (&Project, &Downloads),
+    request: &Request<'_>,
     work: impl AsyncFnOnce(&Shared<'_>, Vec<Found>) -> Result<T, Error>,
 ) -> Result<T, Error> {
+    let Request { arguments, project, downloads, grants, is_renewal } = request;
     let mut specs = parse_specs(&arguments.plugins)?;
     let flags = parse_variables(&arguments.env)?;
     let home = cx.state.home_id()?;
@@ -116,15 +136,14 @@ async fn with_targets<T>(
         project: &project.name,
         registry: arguments.registries.registry.as_deref(),
         force: arguments.force,
-        is_renewal: arguments.is_renewal,
+        is_renewal: *is_renewal,
     };
     let mut named: BTreeSet<PluginName> = specs.iter().filter_map(|(_, spec)| spec.name().cloned()).collect();
     let mut found = tokio::select! {
         found = finder.find(specs) => found,
         () = cx.interrupt.wanted() => return Err(Error::Interrupted),
     };
-    let is_denied =
-        |(_, target): &Found| target.as_ref().is_ok_and(|target| arguments.answers.denied.contains(&target.name));
+    let is_denied = |(_, target): &Found| target.as_ref().is_ok_and(|target| grants.denied.contains(&target.name));
     found.retain(|entry| !is_denied(entry));
     named.extend(found.iter().filter_map(|(_, target)| target.as_ref().ok()?.local_name()));
     let mut shared = Shared {
@@ -137,7 +156,7 @@ async fn with_targets<T>(
         allow_http: arguments.registries.allow_http,
         is_offline: arguments.registries.offline,
         allow_privileged: arguments.allow_privileged,
-        granted: arguments.answers.granted.clone(),
+        granted: &grants.granted,
         force: arguments.force,
         dry_run: arguments.dry_run,
         downloads,
@@ -146,12 +165,12 @@ async fn with_targets<T>(
         makes_images: found
             .iter()
             .any(|(_, target)| target.as_ref().is_ok_and(|target| target.makes_image(cx, &project.name))),
-        fitness: Fitness::new(),
+        fitness: Fitness::default(),
         had_network: OnceLock::new(),
         claimed: Mutex::new(HashMap::new()),
     };
     if found.iter().any(|(_, target)| target.is_ok()) {
-        bring_along(&mut shared, &finder, arguments, &mut found).await?;
+        bring_along(&mut shared, &finder, request, &mut found).await?;
         found.retain(|entry| !is_denied(entry));
     }
     work(&shared, found).await
@@ -162,18 +181,18 @@ async fn with_targets<T>(
 async fn bring_along(
     shared: &mut Shared<'_>,
     finder: &Finder<'_>,
-    arguments: &InstallArguments,
+    request: &Request<'_>,
     found: &mut Vec<Found>,
 ) -> Result<(), Error> {
     let cx = shared.cx;
     let docker = cx.docker().await?;
-    if !arguments.is_renewal {
-        stage::read_foreign(shared, finder, found).await?;
+    if !request.is_renewal {
+        foreign::read_foreign(shared, finder, found).await?;
     }
     let values = Values::read(&cx.settings.config_dir, &shared.project.name)?;
     let variables = variables(shared, &values);
     let can_ask = cx.output.has_person() && !cx.output.is_json();
-    let policy = services::Policy::of(arguments, &variables, can_ask);
+    let policy = services::Policy::of(request.arguments, &variables, can_ask);
     shared.services = services::provide(finder, docker, &variables, (found, policy)).await?;
     Ok(())
 }

@@ -47,7 +47,7 @@ pub(super) struct Shared<'a> {
     pub(super) is_offline: bool,
     pub(super) allow_privileged: bool,
     /// The plugins that may have what they ask for, whatever the others may.
-    pub(super) granted: Vec<PluginName>,
+    pub(super) granted: &'a [PluginName],
     pub(super) force: bool,
     pub(super) dry_run: bool,
     pub(super) downloads: &'a Downloads,

@@ -6,8 +6,8 @@ use super::pipeline::{Before, Shared};
 use super::report::Outcome;
 use super::schedule::install_all;
 use super::target::{Found, Target};
-use super::{Downloads, with_targets};
-use crate::cli::{GrantAnswers, InstallArguments, RegistryFlags, ServiceFlags};
+use super::{Downloads, Grants, Request, with_targets};
+use crate::cli::{InstallArguments, RegistryFlags, ServiceFlags};
 use crate::context::Context;
 use crate::environment::{ValueOrigin, Variables};
 use crate::error::Error;
@@ -46,7 +46,7 @@ enum Configuration {
     /// As it was made, or nothing that could be told.
     Same,
     Changed,
-    /// Without these values, which were given for the installation alone, it would become another.
+    /// It would be without these values: given for the installation alone, or set somewhere then.
     Lost(Vec<String>),
 }
 
@@ -61,11 +61,12 @@ pub async fn renew(cx: &Context, project: &Project, plugins: &[PluginName], exte
         plugins: plugins.iter().map(ToString::to_string).collect(),
         registries: RegistryFlags { offline: true, ..RegistryFlags::default() },
         services: ServiceFlags { no_services: true, ..ServiceFlags::default() },
-        answers: GrantAnswers { granted, denied: Vec::new() },
-        is_renewal: true,
         ..InstallArguments::default()
     };
-    with_targets(cx, &arguments, (project, &Downloads::default()), async |shared, found| {
+    let grants = Grants { granted, denied: Vec::new() };
+    let downloads = Downloads::default();
+    let request = Request { grants, is_renewal: true, ..Request::new(&arguments, project, &downloads) };
+    with_targets(cx, &request, async |shared, found| {
         let mut renewal = Renewal::default();
         let mut changed: Vec<Found> = Vec::new();
         for (word, target) in found {
@@ -150,8 +151,8 @@ fn lost(variables: &Variables<'_>, receipt: &Receipt, now: &Now) -> Option<Vec<S
 fn tell_lost(cx: &Context, plugin: &PluginName, names: &[String]) {
     let first = names.first().map(String::as_str).unwrap_or_default();
     let text = format!(
-        "{plugin} keeps its container, which has another configuration than it would get now: {} was given for its \
-         installation alone; keep it first: nself plugin config {plugin} set {first} VALUE",
+        "{plugin} keeps its container, which has another configuration than it would get now: {} is set nowhere any \
+         more; set it first: nself plugin config {plugin} set {first} VALUE",
         names.join(", ")
     );
     cx.reporter.event(Event::Warning { text: &text });

@@ -1,5 +1,5 @@
-//! What must be told of it after plugins have changed: the running backend, by `nself restart` through its own CLI, and
-//! other plugins whose configuration is another now.
+//! What follows when plugins have changed: other plugins whose configuration is another now are made anew, and the running
+//! backend is restarted through its own CLI.
 
 use std::collections::BTreeSet;
 
@@ -68,12 +68,16 @@ async fn restart_backend(cx: &Context, project: &Project, is_skipped: bool) -> R
 
 /// After plugins were installed: makes those of the others anew whose configuration has changed, then restarts the
 /// backend where something was done. With `--skip-restart` both are left to the commands that the report names.
-pub(super) async fn restart_after(
+pub async fn restart_after(
     cx: &Context,
     project: &Project,
     report: &mut InstallReport,
     is_skipped: bool,
 ) -> Result<(), Error> {
+    // Who has enough of it wants nothing more to happen.
+    if cx.interrupt.is_wanted() {
+        return Ok(());
+    }
     let done: BTreeSet<&str> = report.results.iter().map(|(name, _)| name.as_str()).collect();
     let receipts = cx.state.receipts(&project.name)?.into_iter().flatten().map(|receipt| receipt.plugin);
     let others: Vec<PluginName> = receipts.filter(|plugin| !done.contains(plugin.as_str())).collect();

@@ -3,18 +3,16 @@
 
 use std::path::Path;
 
-use super::checks::check_port_early;
 use super::pipeline::{Before, Shared};
-use super::target::{Finder, Found, Source, Target};
+use super::target::{Source, Target};
 use crate::error::Error;
 use crate::fs;
-use crate::name::{PluginName, PluginSpec};
+use crate::name::PluginName;
 use crate::package::archive::Archive;
 use crate::package::manifest::Manifest;
 use crate::package::{Package, Proof, fetch};
 use crate::preflight;
 use crate::registry::Release;
-use crate::values::Values;
 
 /// Brings the package into staging: downloaded and unpacked, copied, or the active one as it is.
 pub(super) async fn stage(
@@ -75,65 +73,6 @@ pub(super) async fn manifest_of(shared: &Shared<'_>, target: &Target) -> Result<
         return Ok(manifest);
     }
     shared.downloads.manifest(shared, release).await
-}
-
-/// Looks into the packages of other machines, all at the same time: what they need may be told in their manifests alone.
-/// What they name is found too, and looked into in its turn. One that cannot be started in any case is not fetched.
-pub(super) async fn read_foreign(
-    shared: &Shared<'_>,
-    finder: &Finder<'_>,
-    found: &mut Vec<Found>,
-) -> Result<(), Error> {
-    let mut read = 0;
-    while read < found.len() {
-        let unread = found[read..].iter().map(|(_, target)| async {
-            let target = target.as_ref().ok()?;
-            foreign_manifest(shared, target).await.transpose()
-        });
-        let manifests = futures_util::future::join_all(unread).await;
-        let mut named = Vec::new();
-        for ((_, target), manifest) in found[read..].iter_mut().zip(manifests) {
-            match (target.as_mut(), manifest) {
-                (Ok(known), Some(Ok(manifest))) => {
-                    finder.take_needs(known, &manifest).await;
-                    named.extend(known.dependencies.iter().map(PluginSpec::of));
-                }
-                (Ok(_), Some(Err(error))) => *target = Err(error),
-                _ => {}
-            }
-        }
-        read = found.len();
-        let more = finder.find_beside(found, named).await;
-        found.extend(more);
-    }
-    Ok(())
-}
-
-/// The manifest of what would have to be downloaded.
-async fn foreign_manifest(shared: &Shared<'_>, target: &Target) -> Result<Option<Manifest>, Error> {
-    // The bundled registry is made from the manifests, so it says the same.
-    if !target.is_foreign() {
-        return Ok(None);
-    }
-    let cx = shared.cx;
-    // Another process that works on it fetches it too, and most often leaves nothing to be done; it is waited for later,
-    // since whoever waits here might hold what that one waits for.
-    let Ok(lock) = cx.state.try_lock(target.name.as_str())? else { return Ok(None) };
-    let receipt = cx.state.receipt(&shared.project.name, &target.name).ok().flatten();
-    if receipt.is_some_and(|receipt| target.accepts(&receipt).unwrap_or(true)) && !shared.force {
-        return Ok(None);
-    }
-    let values = Values::read(&cx.settings.config_dir, &shared.project.name)?;
-    let observed = cx.docker().await?.observe(&shared.home).await?;
-    let fitness = shared.fitness.check(shared).await;
-    if fitness.is_err() || check_port_early(shared, target, &values, &observed).await.is_err() {
-        return Ok(None);
-    }
-    let manifest = manifest_of(shared, target).await?;
-    if let Ok(mut locks) = shared.locks.lock() {
-        locks.insert(target.name.clone(), lock);
-    }
-    Ok(Some(manifest))
 }
 
 /// The package that an earlier removal has kept with its image, moved into staging, when it was made from the very archive

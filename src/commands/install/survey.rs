@@ -37,22 +37,22 @@ pub struct Surveyed {
 }
 
 impl Surveyed {
-    /// Everything that stands in its way, as an installation would tell it.
-    pub fn obstacles(&self) -> Vec<Problem> {
+    /// Everything that stands in its way, answered or not, as an installation would tell it.
+    pub fn all_problems(&self) -> Vec<Problem> {
         let missing = preflight::missing_variables(&self.manifest.name, &self.missing);
         self.problems.iter().cloned().chain(missing).chain(self.ungranted.clone()).collect()
     }
 }
 
 /// What is known of each plugin, by the word that asked for it; an error where nothing can be, or where a plugin that it
-/// needs stands in its way.
+/// needs cannot be installed.
 pub(super) async fn survey(
     shared: &Shared<'_>,
     found: Vec<Found>,
 ) -> Result<Vec<(String, Result<Surveyed, Error>)>, Error> {
     shared.fitness.check(shared).await?;
     let circle = cycle(&found);
-    let mut refused: BTreeSet<String> = BTreeSet::new();
+    let mut refused: BTreeSet<PluginName> = BTreeSet::new();
     let mut surveyed = Vec::new();
     for entry in found {
         let plugin = plugin_of(&entry, &shared.named);
@@ -65,28 +65,40 @@ pub(super) async fn survey(
             Err(error) => Err(error),
         };
         if known.as_ref().map_or(true, |known| !known.problems.is_empty()) {
-            refused.insert(plugin);
+            refused.extend(plugin.parse::<PluginName>());
         }
         surveyed.push((word, known));
     }
-    while refuse_dependents(&mut surveyed, &mut refused) {}
+    let known: Vec<&Surveyed> = surveyed.iter().filter_map(|(_, known)| known.as_ref().ok()).collect();
+    let refused = with_dependents(&known, refused);
+    for (_, entry) in &mut surveyed {
+        let Ok(known) = entry else { continue };
+        let missing: Vec<String> = known
+            .needs
+            .iter()
+            .filter(|need| refused.contains(need))
+            .map(|need| format!("`{need}`, which cannot be installed"))
+            .collect();
+        if known.problems.is_empty() && !missing.is_empty() {
+            *entry = Err(Error::DependencyFailed { name: known.manifest.name.clone(), missing });
+        }
+    }
     Ok(surveyed)
 }
 
-/// Refuses what needs a refused plugin; whether there was any.
-fn refuse_dependents(surveyed: &mut [(String, Result<Surveyed, Error>)], refused: &mut BTreeSet<String>) -> bool {
-    let before = refused.len();
-    for (_, entry) in surveyed {
-        let Ok(known) = entry else { continue };
-        let name = known.manifest.name.clone();
-        let missing = known.needs.iter().filter(|need| refused.contains(need.as_str()));
-        let missing: Vec<String> = missing.map(|need| format!("`{need}`, which cannot be installed")).collect();
-        if known.problems.is_empty() && !missing.is_empty() {
-            refused.insert(name.as_str().to_owned());
-            *entry = Err(Error::DependencyFailed { name, missing });
+/// These plugins and all that need one of them, directly or through others.
+pub fn with_dependents(known: &[&Surveyed], mut plugins: BTreeSet<PluginName>) -> BTreeSet<PluginName> {
+    loop {
+        let before = plugins.len();
+        for one in known {
+            if one.needs.iter().any(|need| plugins.contains(need)) {
+                plugins.insert(one.manifest.name.clone());
+            }
+        }
+        if plugins.len() == before {
+            return plugins;
         }
     }
-    refused.len() > before
 }
 
 async fn one(shared: &Shared<'_>, target: &Target) -> Result<Surveyed, Error> {

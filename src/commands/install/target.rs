@@ -108,8 +108,9 @@ impl Target {
     /// Whether an image must be made for it: it is new here, and no removal has kept its image with its package.
     pub(super) fn makes_image(&self, cx: &Context, project: &str) -> bool {
         let kept = match &self.source {
+            Source::Installed => return false,
             Source::Release(release) => release.digest.map(|digest| cx.state.kept_package(&self.name, &digest)),
-            _ => None,
+            Source::Folder(_) | Source::Archive(_) => None,
         };
         matches!(cx.state.receipt(project, &self.name), Ok(None)) && !kept.is_some_and(|kept| kept.exists())
     }

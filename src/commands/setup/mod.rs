@@ -7,7 +7,7 @@ mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cli::{GrantAnswers, InstallArguments, SetupArguments};
+use crate::cli::{InstallArguments, SetupArguments};
 use crate::context::Context;
 use crate::environment::Variables;
 use crate::error::Error;
@@ -16,7 +16,7 @@ use crate::project::{Project, Strictness};
 use crate::ui::{Event, table};
 use crate::values::Values;
 
-use super::install::{self, Downloads, Surveyed};
+use super::install::{self, Downloads, Grants, Request, Surveyed};
 
 pub use report::SetupReport;
 
@@ -44,16 +44,17 @@ pub async fn run(cx: &Context, arguments: SetupArguments) -> Result<SetupReport,
         }
     }
     let downloads = Downloads::default();
-    let mut plan = survey(cx, &wanted, (&project, &downloads)).await?;
+    let mut plan = survey(cx, &Request::new(&wanted, &project, &downloads)).await?;
     // What is said by a flag is kept in the file like an answer.
     let mut answers: BTreeMap<String, String> = install::parse_variables(&arguments.env)?.into_iter().collect();
+    let mut grants = Grants::default();
     if is_guided {
-        wanted.answers = grant(cx, &mut plan).await?;
+        grants = grant(cx, &mut plan).await?;
         ask_missing(cx, &plan, &mut answers).await?;
     }
     // In a guided set-up every missing value was asked for.
     if !is_guided && is_all_blocked(&plan) {
-        return Err(Error::Preflight(plan.iter().flat_map(|(_, known)| known.obstacles()).collect()));
+        return Err(Error::Preflight(plan.iter().flat_map(|(_, known)| known.all_problems()).collect()));
     }
     let manifests: Vec<_> = plan.iter().map(|(_, known)| &known.manifest).collect();
     let values = Values::read(&cx.settings.config_dir, &project.name)?;
@@ -67,7 +68,10 @@ pub async fn run(cx: &Context, arguments: SetupArguments) -> Result<SetupReport,
     }
     file.write()?;
     let project = cx.project(Strictness::Strict)?;
-    let mut installed = install::run_in(cx, &wanted, (&project, &downloads)).await?;
+    let request = Request { grants, ..Request::new(&wanted, &project, &downloads) };
+    let mut installed = install::install(cx, &request).await?;
+    // What was installed before may read a variable that is new in the file.
+    install::restart_after(cx, &project, &mut installed, arguments.skip_restart).await?;
     installed.is_set = true;
     Ok(SetupReport { is_ignored_by_git: file.is_ignored_by_git(), file, installed })
 }
@@ -77,26 +81,23 @@ fn installation(arguments: &SetupArguments) -> InstallArguments {
         plugins: arguments.plugins.clone(),
         services: arguments.services.clone(),
         sets: arguments.sets.clone(),
-        skip_restart: arguments.skip_restart,
         registries: arguments.registries.clone(),
         env: arguments.env.clone(),
         allow_privileged: arguments.allow_privileged,
         // What comes along stands in the plan that is agreed to.
         yes: true,
-        // What was installed before may read a variable that is new in the file.
-        renews_others: true,
         ..InstallArguments::default()
     }
 }
 
 /// What can be installed; the rest is named with the reason, which `install` says again at the end.
-async fn survey(cx: &Context, wanted: &InstallArguments, place: (&Project, &Downloads)) -> Result<Plan, Error> {
+async fn survey(cx: &Context, request: &Request<'_>) -> Result<Plan, Error> {
     let mut plan = Vec::new();
     let mut refused = Vec::new();
-    for (name, known) in install::survey(cx, wanted, place).await? {
+    for (name, known) in install::survey(cx, request).await? {
         match known {
             Ok(known) if known.problems.is_empty() => plan.push((name, known)),
-            Ok(known) => refused.push((name, Error::Preflight(known.obstacles()))),
+            Ok(known) => refused.push((name, Error::Preflight(known.all_problems()))),
             Err(error) => refused.push((name, error)),
         }
     }
@@ -114,54 +115,49 @@ async fn survey(cx: &Context, wanted: &InstallArguments, place: (&Project, &Down
 
 /// Whether something stands in the way of every plugin, its own or that of one which it needs.
 fn is_all_blocked(plan: &Plan) -> bool {
-    let mut blocked: BTreeSet<&PluginName> = BTreeSet::new();
-    loop {
-        let before = blocked.len();
-        for (_, known) in plan {
-            if !known.obstacles().is_empty() || known.needs.iter().any(|need| blocked.contains(need)) {
-                blocked.insert(&known.manifest.name);
-            }
-        }
-        if blocked.len() == before {
-            return blocked.len() == plan.len();
-        }
-    }
+    let known = all_of(plan);
+    let own = known.iter().filter(|known| !known.all_problems().is_empty()).map(|known| known.manifest.name.clone());
+    let blocked = install::with_dependents(&known, own.collect());
+    known.iter().all(|known| blocked.contains(&known.manifest.name))
+}
+
+fn all_of(plan: &Plan) -> Vec<&Surveyed> {
+    plan.iter().map(|(_, known)| known).collect()
 }
 
 /// Asks for each plugin that wants power over this machine whether it may have it. One that may not is left out, with what
 /// needs it and what comes along for it alone.
-async fn grant(cx: &Context, plan: &mut Plan) -> Result<GrantAnswers, Error> {
-    let mut answers = GrantAnswers::default();
-    for (_, known) in plan.iter_mut() {
+async fn grant(cx: &Context, plan: &mut Plan) -> Result<Grants, Error> {
+    let mut granted = Vec::new();
+    let mut denied = BTreeSet::new();
+    for known in all_of(plan) {
         let Some(problem) = &known.ungranted else { continue };
         let question = format!("{}: power over this machine. Grant it? (no leaves it out)", problem.message);
         let name = known.manifest.name.clone();
         if cx.agree(&question).await? {
-            answers.granted.push(name);
+            granted.push(name);
         } else {
-            answers.denied.push(name);
+            denied.insert(name);
         }
     }
-    while let Some(name) = left_out_too(plan, &answers.denied) {
-        answers.denied.push(name);
+    let mut denied = install::with_dependents(&all_of(plan), denied);
+    while let Some(name) = idle_without(plan, &denied) {
+        denied.insert(name);
     }
-    plan.retain(|(_, known)| !answers.denied.contains(&known.manifest.name));
+    plan.retain(|(_, known)| !denied.contains(&known.manifest.name));
     if plan.is_empty() {
         return Err(Error::Usage { message: "nothing was changed: no plugin is left".into(), hint: None });
     }
-    Ok(answers)
+    Ok(Grants { granted, denied: denied.into_iter().collect() })
 }
 
-/// One more plugin that has no place in the plan without the denied ones.
-fn left_out_too(plan: &Plan, denied: &[PluginName]) -> Option<PluginName> {
-    let left = || plan.iter().map(|(_, known)| known).filter(|known| !denied.contains(&known.manifest.name));
-    let needs_denied = |known: &&Surveyed| known.needs.iter().any(|need| denied.contains(need));
-    let is_idle = |known: &&Surveyed| {
-        let name = &known.manifest.name;
-        let was_needed = plan.iter().any(|(_, other)| other.needs.contains(name));
-        !known.is_named && was_needed && !left().any(|other| other.needs.contains(name))
-    };
-    left().find(|known| needs_denied(known) || is_idle(known)).map(|known| known.manifest.name.clone())
+/// A plugin that was to come along and that none needs but the denied ones.
+fn idle_without(plan: &Plan, denied: &BTreeSet<PluginName>) -> Option<PluginName> {
+    let (out, left): (Vec<&Surveyed>, Vec<&Surveyed>) =
+        all_of(plan).into_iter().partition(|known| denied.contains(&known.manifest.name));
+    let is_needed = |by: &[&Surveyed], name: &PluginName| by.iter().any(|other| other.needs.contains(name));
+    let names = left.iter().filter(|known| !known.is_named).map(|known| &known.manifest.name);
+    names.into_iter().find(|name| is_needed(&out, name) && !is_needed(&left, name)).cloned()
 }
 
 /// Asks for the values of required variables that nobody has set, each once.

@@ -1,6 +1,6 @@
 //! Times as the tables hold them: milliseconds since 1970.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use nself_plugin_server::clock;
 
@@ -11,7 +11,7 @@ pub(crate) fn now() -> i64 {
 
 /// RFC 3339 in UTC, as JavaScript writes it.
 pub(crate) fn iso(milliseconds: i64) -> String {
-    clock::iso(UNIX_EPOCH + Duration::from_millis(u64::try_from(milliseconds).unwrap_or_default()))
+    clock::iso(clock::at(u64::try_from(milliseconds).unwrap_or_default()))
 }
 
 /// Reads RFC 3339 with any offset; a date without a time is none.

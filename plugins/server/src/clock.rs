@@ -25,6 +25,11 @@ pub fn milliseconds(time: SystemTime) -> u64 {
     u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// The time that many milliseconds after 1970 began: what [`milliseconds`] counts, turned back.
+pub fn at(milliseconds: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(milliseconds)
+}
+
 /// Reads an RFC 3339 time in UTC, as [`iso`] writes it.
 pub fn parse_iso(text: &str) -> Option<SystemTime> {
     humantime::parse_rfc3339_weak(text).ok()
@@ -36,7 +41,7 @@ mod tests {
 
     #[test]
     fn times_read_as_javascript_dates() {
-        let time = UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
+        let time = at(1_700_000_000_123);
         assert_eq!(iso(time), "2023-11-14T22:13:20.123Z");
         assert_eq!(milliseconds(time), 1_700_000_000_123);
         assert_eq!(parse_iso("2023-11-14T22:13:20.123Z"), Some(time));
@@ -46,7 +51,6 @@ mod tests {
     #[test]
     fn times_that_no_date_can_show_become_the_nearest_that_can() {
         assert_eq!(iso(UNIX_EPOCH - Duration::from_secs(1)), "1970-01-01T00:00:00.000Z");
-        let late = UNIX_EPOCH + Duration::from_millis(u64::MAX);
-        assert_eq!(iso(late), "9999-12-31T23:59:59.000Z");
+        assert_eq!(iso(at(u64::MAX)), "9999-12-31T23:59:59.000Z");
     }
 }

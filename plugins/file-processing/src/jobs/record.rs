@@ -1,5 +1,6 @@
 //! What a job is, on disk and for callers.
 
+use nself_plugin_server::clock;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -220,10 +221,7 @@ impl Job {
 
     /// As callers read it; secrets and where its webhook goes are left out.
     pub(crate) fn view(&self) -> Map<String, Value> {
-        let iso = |at: u64| {
-            let time = std::time::UNIX_EPOCH + std::time::Duration::from_millis(at);
-            nself_plugin_server::clock::iso(time)
-        };
+        let iso = |time: u64| clock::iso(clock::at(time));
         let mut view = Map::new();
         let mut put = |field: &str, value: Value| {
             if !value.is_null() {

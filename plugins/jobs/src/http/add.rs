@@ -1,6 +1,6 @@
 //! Adding jobs: one answer for all clients' spellings.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use axum::Json;
 use axum::extract::State;
@@ -52,9 +52,11 @@ async fn once(app: &App, order: &Order) -> Result<Value, Failure> {
     let adding = async { queue.add(&order.kind, order.envelope()).options(options).await };
     let job = app.queues.broker().ask(adding).await?;
     app.queues.settle(&order.queue).await?;
-    let now = clock::now();
-    let mut answer = accepted(order, job.id(), if delay > 0 { "delayed" } else { "waiting" }, now);
-    answer["runAt"] = json!(clock::iso(now + Duration::from_millis(delay)));
+    // The queue counts the delay from the job's own time: a clock read after the queue's answer would promise a later
+    // start than the one that comes.
+    let added = job.timestamp();
+    let mut answer = accepted(order, job.id(), if delay > 0 { "delayed" } else { "waiting" }, clock::at(added));
+    answer["runAt"] = json!(clock::iso(clock::at(added.saturating_add(delay))));
     Ok(answer)
 }
 
@@ -72,13 +74,13 @@ async fn repeat(app: &App, order: &Order, repetition: Repetition) -> Result<Valu
     let id = id.ok_or_else(|| refused(crate::request::Refusal::Schedule("it never comes".to_owned())))?;
     let mut answer = accepted(order, &id, "delayed", clock::now());
     let next = id.rsplit(':').next().and_then(|next| next.parse().ok());
-    answer["runAt"] = json!(next.map(|next| clock::iso(SystemTime::UNIX_EPOCH + Duration::from_millis(next))));
+    answer["runAt"] = json!(next.map(|next| clock::iso(clock::at(next))));
     answer["repeat"] = json!(true);
     answer["scheduleId"] = json!(schedule.name);
     Ok(answer)
 }
 
-fn accepted(order: &Order, id: &str, status: &str, now: SystemTime) -> Value {
+fn accepted(order: &Order, id: &str, status: &str, created: SystemTime) -> Value {
     json!({
         "success": true,
         "jobId": id,
@@ -87,6 +89,6 @@ fn accepted(order: &Order, id: &str, status: &str, now: SystemTime) -> Value {
         "queue": order.queue.as_str(),
         "type": order.kind,
         "status": status,
-        "createdAt": clock::iso(now),
+        "createdAt": clock::iso(created),
     })
 }

@@ -1,5 +1,6 @@
 //! Queues: pausing in npm's layout, emptying, numbers, names that requests bring.
 
+use nself_plugin_server::clock;
 use serde_json::{Value, json};
 
 use super::support::{Redis, Server, slow};
@@ -105,5 +106,9 @@ async fn urgent_jobs_come_first_and_delayed_ones_not_before_their_time() {
     }
     assert!(started.is_sorted(), "{started:?}");
     let late = server.until_state(answer["jobId"].as_str().expect("an id"), "completed").await;
-    assert!(late["startedAt"].as_str() >= answer["runAt"].as_str().map(|time| &time[..22]), "{late}");
+    assert_eq!(late["createdAt"], answer["createdAt"]);
+    let time =
+        |value: &Value| clock::milliseconds(clock::parse_iso(value.as_str().expect("a time")).expect("RFC 3339"));
+    assert_eq!(time(&answer["runAt"]), time(&late["createdAt"]) + 700);
+    assert!(time(&late["startedAt"]) >= time(&answer["runAt"]), "{answer}\n{late}");
 }

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::name::PluginName;
 use crate::needs::ServiceNeed;
 use crate::package::manifest::{Manifest, Variable};
 use crate::project::{COMPOSE_FILE, Project};
@@ -244,23 +243,6 @@ fn place_ports(manifest: &Manifest, assembled: &mut Assembled) {
         if takes_port {
             assembled.values.insert("PORT".into(), (main.port.to_string(), ValueOrigin::Default));
         }
-    }
-}
-
-/// The port that the user wants on the host for a port's variable; an error names the variable and its value.
-pub fn host_port(
-    plugin: &PluginName,
-    variable: Option<&str>,
-    default: u16,
-    variables: &Variables<'_>,
-) -> Result<u16, String> {
-    let Some(key) = variable else { return Ok(default) };
-    match variables.find(plugin.as_str(), key) {
-        None => Ok(default),
-        Some((value, _)) => match value.trim().parse() {
-            Ok(port) if port > 0 => Ok(port),
-            _ => Err(format!("{key} is `{}`, which is no port (1 to 65535)", crate::name::shown(&value))),
-        },
     }
 }
 

@@ -70,6 +70,22 @@ pub fn missing_variables(plugin: &PluginName, missing: &[Variable]) -> Vec<Probl
     missing.iter().map(problem).collect()
 }
 
+/// The port that the user wants on the host for a port's variable; the problem where its value is no port.
+pub fn host_port(
+    plugin: &PluginName,
+    variable: Option<&str>,
+    default: u16,
+    variables: &Variables<'_>,
+) -> Result<u16, Problem> {
+    let found = variable.and_then(|key| Some((key, variables.find(plugin.as_str(), key)?.0)));
+    let Some((key, value)) = found else { return Ok(default) };
+    value.trim().parse().ok().filter(|port| *port > 0).ok_or_else(|| Problem {
+        code: "port.malformed",
+        message: format!("{key} is `{}`, which is no port (1 to 65535)", shown(&value)),
+        hint: Some(format!("give a number, or unset it: {key}={default}")),
+    })
+}
+
 /// The memory limit that the user sets with `<NAME>_MEMORY`, in bytes; the problem where it is no amount of memory.
 pub fn memory_limit(manifest: &Manifest, variables: &Variables<'_>) -> Result<Option<u64>, Problem> {
     let key = format!("{}_MEMORY", manifest.name.variable_prefix());

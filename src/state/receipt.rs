@@ -59,6 +59,11 @@ impl Receipt {
     pub fn health_port(&self) -> Option<u16> {
         self.ports.first().filter(|port| port.protocol == Protocol::Http).map(|port| port.host)
     }
+
+    /// Whether a variable may have been given for this installation alone.
+    pub fn may_be_given_once(&self, variable: &str) -> bool {
+        self.given_once.as_ref().is_none_or(|names| names.iter().any(|name| name == variable))
+    }
 }
 
 /// The image that the containers run.

@@ -153,6 +153,25 @@ fn a_stopped_plugin_whose_port_was_taken_meanwhile_is_told() {
 }
 
 #[test]
+fn a_port_that_an_installed_plugin_would_move_to_is_looked_at_too() {
+    let registry = Registry::start();
+    let (one, other) = (Package::new("one"), Package::new("other"));
+    let moved = Package::new("moved");
+    let sandbox = healthy(&registry);
+    for package in [&one, &other] {
+        sandbox.install(package, &[]).ok();
+    }
+    // What was given for that installation alone is where it stays.
+    let given = format!("{}={}", moved.port_variable(), Package::new("elsewhere").number());
+    sandbox.install(&moved, &["--env", &given]).ok();
+    assert_eq!(diagnose(&sandbox, &[], 0).of("ports", "published by its own container").len(), 3);
+    sandbox.write_env(&format!("{}={}", other.port_variable(), one.number()));
+    let found = diagnose(&sandbox, &[], 6);
+    let hint = found.has("failed", "ports", &format!("the container `{}`", sandbox.container_name(&one.name)));
+    assert!(hint.contains(&other.port_variable()), "{hint}");
+}
+
+#[test]
 fn two_plugins_that_want_one_port_are_found() {
     let registry = Registry::start();
     let one = Package::new("one");

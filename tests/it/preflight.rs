@@ -75,7 +75,7 @@ fn a_port_that_is_no_number_is_told_with_its_variable() {
         sandbox
             .install(&package, &["--env", &value])
             .ends_with(6)
-            .says(&[&package.port_variable(), "which is no port"]);
+            .says(&[&package.port_variable(), "which is no port", "unset it"]);
     }
 }
 

@@ -13,7 +13,7 @@ use super::plugins::{
 use crate::commands::services::{self, Present};
 use crate::context::Context;
 use crate::docker::{Docker, Observed};
-use crate::environment::{Variables, assemble, host_port};
+use crate::environment::{Variables, assemble};
 use crate::error::Error;
 use crate::name::{PluginName, PluginSpec};
 use crate::needs::ServiceNeed;
@@ -158,25 +158,28 @@ impl Ground<'_> {
         ports
     }
 
-    /// What an installed plugin has; else what its manifest wants; else what its registry tells. Each with the variable
-    /// that moves it, and whether the plugin does without.
+    /// What the manifest wants, else what the registry tells, where its variables put it now: an installed plugin goes
+    /// there with its next container. Each with the variable that moves it, and whether the plugin does without.
     fn wanted_ports(&self, candidate: &Candidate, problems: &mut Vec<Problem>) -> Vec<(u16, Option<String>, bool)> {
-        let listed = candidate.manifest.iter().flat_map(|manifest| &manifest.ports);
-        if let Some(receipt) = &candidate.receipt {
-            let variable =
-                |name: &str| listed.clone().find(|port| port.name == name).and_then(|port| port.variable.clone());
-            return receipt.ports.iter().map(|port| (port.host, variable(&port.name), false)).collect();
-        }
         let main = candidate.release.as_ref().and_then(|release| release.port);
         let variable = Some(format!("{}_PORT", candidate.name.variable_prefix()));
         let main = main.filter(|_| candidate.manifest.is_none()).map(|port| (port, variable, false));
-        let defaults = listed.map(|port| (port.port, port.variable.clone(), port.optional)).chain(main);
-        let moved = defaults.filter_map(|(port, variable, optional)| {
-            match host_port(&candidate.name, variable.as_deref(), port, self.variables) {
+        let listed = candidate.manifest.iter().flat_map(|manifest| &manifest.ports).filter_map(|port| {
+            let wanted = (port.port, port.variable.clone(), port.optional);
+            let Some(receipt) = &candidate.receipt else { return Some(wanted) };
+            // Without one, another had the port when this plugin was installed, and it does without.
+            let taken = receipt.ports.iter().find(|taken| taken.name == port.name)?;
+            let was_moved = |key: &String| {
+                receipt.may_be_given_once(key) && self.variables.find(candidate.name.as_str(), key).is_none()
+            };
+            let host = if port.variable.as_ref().is_some_and(was_moved) { taken.host } else { port.port };
+            Some((host, wanted.1, false))
+        });
+        let moved = listed.chain(main).filter_map(|(port, variable, optional)| {
+            match preflight::host_port(&candidate.name, variable.as_deref(), port, self.variables) {
                 Ok(host) => Some((host, variable, optional)),
-                Err(message) => {
-                    let hint = variable.map(|key| format!("set it right, or unset it: {key}={port}"));
-                    problems.push(Problem { code: "port.malformed", message, hint });
+                Err(problem) => {
+                    problems.push(problem);
                     None
                 }
             }

@@ -3,7 +3,7 @@
 use super::pipeline::{Before, Shared, variables};
 use super::target::{Source, Target};
 use crate::docker::{Docker, Observed};
-use crate::environment::{Assembled, Variables, host_port};
+use crate::environment::{Assembled, Variables};
 use crate::error::Error;
 use crate::name::PluginName;
 use crate::package::manifest::{Manifest, Port, Variable};
@@ -13,8 +13,8 @@ use crate::values::Values;
 
 pub(super) fn wanted_ports(manifest: &Manifest, variables: &Variables<'_>) -> Result<Vec<(Port, u16)>, Problem> {
     let ports = manifest.ports.iter().map(|port| {
-        let host = host_port(&manifest.name, port.variable.as_deref(), port.port, variables);
-        host.map(|host| (port.clone(), host)).map_err(|message| Problem { code: "port.malformed", message, hint: None })
+        let host = preflight::host_port(&manifest.name, port.variable.as_deref(), port.port, variables);
+        host.map(|host| (port.clone(), host))
     });
     ports.collect()
 }
@@ -54,8 +54,8 @@ pub(super) async fn check_port_early(
     let Some(port) = release.port else { return Ok(()) };
     let variable = format!("{}_PORT", target.name.variable_prefix());
     let variables = variables(shared, values);
-    let host = host_port(&target.name, Some(&variable), port, &variables)
-        .map_err(|message| Error::Preflight(vec![Problem { code: "port.malformed", message, hint: None }]))?;
+    let host = preflight::host_port(&target.name, Some(&variable), port, &variables)
+        .map_err(|problem| Error::Preflight(vec![problem]))?;
     match check_port(shared, docker, target.name.clone(), (host, Some(&variable)), observed).await? {
         Some(problem) => Err(Error::Preflight(vec![problem])),
         None => Ok(()),

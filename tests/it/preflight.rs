@@ -72,10 +72,11 @@ fn a_port_that_is_no_number_is_told_with_its_variable() {
     let package = Package::new("probe");
     for wrong in ["0", "65536", "http", "-1"] {
         let value = format!("{}={wrong}", package.port_variable());
-        sandbox
-            .install(&package, &["--env", &value])
-            .ends_with(6)
-            .says(&[&package.port_variable(), "which is no port", "unset it"]);
+        sandbox.install(&package, &["--env", &value]).ends_with(6).says(&[
+            &package.port_variable(),
+            "which is no port",
+            "unset it",
+        ]);
     }
 }
 

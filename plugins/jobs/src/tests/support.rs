@@ -81,7 +81,12 @@ impl Redis {
     /// Carries out a command.
     pub(super) async fn command<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
         let client = redis::Client::open(self.url()).expect("a legal address");
-        let mut connection = client.get_multiplexed_async_connection().await.expect("Redis answers");
+        // The client itself waits half a second for an answer, which may be too short on a busy machine.
+        let patient = redis::AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(PATIENCE));
+        let mut connection =
+            client.get_multiplexed_async_connection_with_config(&patient).await.expect("Redis answers");
         let mut command = redis::cmd(words[0]);
         command.arg(&words[1..]);
         command.query_async(&mut connection).await.expect("a legal command")

@@ -65,7 +65,11 @@ impl Redis {
 
     async fn connect(&self) -> MultiplexedConnection {
         let client = redis::Client::open(self.url()).expect("a legal address");
-        client.get_multiplexed_async_connection().await.expect("redis-server answers")
+        // The client itself waits half a second for an answer, which a busy machine may take for 40 MB.
+        let patient = redis::AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(PATIENCE));
+        client.get_multiplexed_async_connection_with_config(&patient).await.expect("redis-server answers")
     }
 
     async fn command(&self, words: &[&str]) {

@@ -431,7 +431,7 @@ install_all() {
   if [ -x "$built/release/nself" ]; then
     step "[3/5] building what has changed since the last build"
   else
-    step "[3/5] building nself and its plugins: the first time takes 8 to 12 minutes on two cores"
+    step "[3/5] building nself and its plugins: the first time takes 10 to 14 minutes on two cores"
   fi
   build_release
   step "[4/5] packing the plugins that ship with nself"

@@ -17,6 +17,7 @@ pub(crate) mod services;
 mod sets;
 pub mod setup;
 pub mod status;
+mod target;
 
 use crate::context::Context;
 use crate::error::Error;

@@ -8,13 +8,20 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Engine, Fault, Outcome, Package, Proxy, Registry, Sandbox, State, assert_valid_output, wait_until,
-    write_program,
+    Answer, Engine, Fault, Outcome, Package, Proxy, Registry, Sandbox, State, assert_valid_output, free_port,
+    wait_until, write_program,
 };
+
+/// Ports of the bundled plugins, which something else on this machine may hold.
+const BUNDLED_PORTS: [&str; 6] =
+    ["REALTIME_PORT", "NOTIFICATIONS_PORT", "FILE_PROCESSING_PORT", "JOBS_PORT", "JOBS_DASHBOARD_PORT", "REDIS_PORT"];
 
 /// A sandbox with a backend's files, a registry that answers, and the bundled one.
 fn healthy(registry: &Registry) -> Sandbox {
-    let sandbox = Sandbox::of(registry).bundled();
+    let mut sandbox = Sandbox::of(registry).bundled();
+    for port in BUNDLED_PORTS {
+        sandbox.set(port, free_port().to_string());
+    }
     sandbox.write("docker-compose.yml", "services: {}\n");
     sandbox
 }
@@ -169,6 +176,22 @@ fn a_port_that_an_installed_plugin_would_move_to_is_looked_at_too() {
     let found = diagnose(&sandbox, &[], 6);
     let hint = found.has("failed", "ports", &format!("the container `{}`", sandbox.container_name(&one.name)));
     assert!(hint.contains(&other.port_variable()), "{hint}");
+}
+
+#[test]
+fn what_would_come_along_is_looked_at_too() {
+    let registry = Registry::start();
+    let needed = Package::new("needed");
+    let name = needed.name.clone();
+    let needing = Package::new("needing").edit(|manifest| manifest["requires"] = json!({ "plugins": [name] }));
+    registry.add(&needed);
+    let sandbox = healthy(&registry);
+    let folder = needing.folder(&sandbox.work());
+    let _listener = TcpListener::bind(("127.0.0.1", needed.number())).unwrap();
+    let found = diagnose(&sandbox, &[folder.to_str().unwrap()], 6);
+    found.has("ok", "plugin", &format!("1.0.0 comes from nself along with {}", needing.name));
+    let hint = found.has("failed", "ports", &format!("({})", std::process::id()));
+    assert!(hint.contains(&format!("{}=", needed.port_variable())), "{hint}");
 }
 
 #[test]
@@ -476,7 +499,8 @@ fn what_was_granted_beyond_the_defaults_is_told() {
 #[test]
 fn values_that_make_no_sense_are_told_with_their_variable() {
     let registry = Registry::start();
-    let sandbox = healthy(&registry);
+    let mut sandbox = healthy(&registry);
+    sandbox.unset("REALTIME_PORT");
     sandbox.write_env("REALTIME_PORT=http\nREALTIME_MEMORY=lots");
     let found = diagnose(&sandbox, &["realtime"], 6);
     found.has("failed", "plugin", "REALTIME_PORT is `http`, which is no port");
@@ -566,9 +590,11 @@ fn a_set_is_checked_as_it_would_be_installed() {
     let registry = Registry::start();
     let sandbox = healthy(&registry);
     let found = diagnose(&sandbox, &["--core-only"], 0);
-    for plugin in ["realtime", "notifications", "jobs", "file-processing"] {
+    for plugin in ["realtime", "notifications", "file-processing"] {
         assert_eq!(found.of("plugin", plugin).len(), 1, "{}", found.outcome);
     }
     found.has("ok", "services", "redis is installed with it, from bundled");
+    found.has("ok", "plugin", "comes from bundled along with jobs");
+    assert!(!found.of("memory", "redis 384 MiB").is_empty(), "{}", found.outcome);
     sandbox.plugin(&["doctor", "--set", "nothing"]).ends_with(3);
 }

@@ -1,7 +1,7 @@
 //! Gathers what is known of the plugins that are installed or named. Fetches nothing: a package is looked into only
 //! where it lies on this machine. Judges nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use semver::Version;
@@ -11,6 +11,7 @@ use super::plugins::{
     ContainerFacts, PluginFacts, PortFacts, PortState, PrivilegeFacts, Provider, ServiceFacts, Standing, VariableFacts,
 };
 use crate::commands::services::{self, Present};
+use crate::commands::target::{Finder, Found, Source, Target};
 use crate::context::Context;
 use crate::docker::{Docker, Observed};
 use crate::environment::{Variables, assemble};
@@ -42,52 +43,110 @@ struct Candidate {
     standing: Standing,
     receipt: Option<Receipt>,
     manifest: Option<Manifest>,
+    /// What the registry tells of it, for what is not in the manifest.
     release: Option<Release>,
+    services: Vec<ServiceNeed>,
 }
 
-/// What was found for a word: a plugin, or the word itself and why nothing of it can be used.
-type Found = Result<Candidate, (String, Trouble)>;
-
 impl Ground<'_> {
-    /// The installed plugins of the project and the named ones, and of which words nothing can be used.
-    pub(super) async fn gather(&self, specs: &[PluginSpec]) -> (Vec<PluginFacts>, Vec<(String, Trouble)>) {
-        let receipts = self.cx.state.receipts(&self.variables.project.name).unwrap_or_default();
-        let installed: Vec<PluginName> = receipts.iter().flatten().map(|receipt| receipt.plugin.clone()).collect();
-        let mut found: Vec<Found> = receipts.into_iter().flatten().map(|receipt| self.installed(receipt)).collect();
-        for spec in specs {
-            found.push(match spec {
-                PluginSpec::Named { registry: None, name, version: None } if installed.contains(name) => continue,
-                PluginSpec::Named { registry, name, version } => {
-                    self.offered(registry.as_deref(), name, version.as_ref()).await
+    /// The installed plugins of the project, the named ones and what would come along, and of which words nothing can be
+    /// used.
+    pub(super) async fn gather(&self, specs: Vec<(String, PluginSpec)>) -> (Vec<PluginFacts>, Vec<(String, Trouble)>) {
+        let finder = Finder {
+            cx: self.cx,
+            catalog: self.catalog,
+            project: &self.variables.project.name,
+            registry: None,
+            force: false,
+            is_renewal: true,
+        };
+        let named: BTreeSet<String> = specs.iter().map(|(word, _)| word.clone()).collect();
+        // One that is named in a version or from a registry is looked at as that.
+        let is_meant_otherwise = |name: &PluginName| {
+            specs.iter().any(|(_, spec)| match spec {
+                PluginSpec::Named { name: meant, registry, version } => {
+                    meant == name && (registry.is_some() || version.is_some())
                 }
-                PluginSpec::Local(path) => self.local(path),
-            });
-        }
+                PluginSpec::Local(_) => false,
+            })
+        };
+        let receipts = self.cx.state.receipts(finder.project).unwrap_or_default();
+        let installed = receipts.into_iter().flatten().map(|receipt| receipt.plugin);
+        let installed = installed.filter(|name| !is_meant_otherwise(name)).map(|name| PluginSpec::of(&name));
+        let specs = installed.collect::<Vec<_>>().into_iter().chain(specs).collect();
+
+        let mut found = finder.find(specs).await;
         let (mut plugins, mut unusable) = (Vec::new(), Vec::new());
-        for one in found {
-            match one {
-                Ok(candidate) => {
-                    let facts = self.facts(candidate).await;
-                    // What is named in another version than the installed one takes its place.
-                    plugins.retain(|other: &PluginFacts| other.name != facts.name);
-                    plugins.push(facts);
+        let mut next = 0;
+        while let Some((word, target)) = found.get_mut(next) {
+            next += 1;
+            let looked = match target {
+                Ok(target) => self.look_into(&finder, target).await,
+                // What each registry answered has lines of its own.
+                Err(Error::Registry(error @ RegistryError::NoPlugin { .. })) => {
+                    Err(Trouble { message: error.to_string(), hint: error.hint() })
                 }
-                Err(trouble) => unusable.push(trouble),
+                Err(error) => Err((&*error).into()),
+            };
+            match looked {
+                Ok(mut candidate) => {
+                    if candidate.release.is_some() && !named.contains(word.as_str()) {
+                        candidate.standing.comes_along_with(needing(&found, &candidate.name));
+                    }
+                    let facts = self.facts(candidate).await;
+                    let more = finder.find_beside(&found, brought_by(&facts, &found)).await;
+                    plugins.push(facts);
+                    found.extend(more);
+                }
+                Err(trouble) => unusable.push((word.clone(), trouble)),
             }
         }
         (plugins, unusable)
     }
 
-    fn installed(&self, receipt: Receipt) -> Found {
-        let name = receipt.plugin.clone();
+    /// What its package says, where that lies on this machine.
+    async fn look_into(&self, finder: &Finder<'_>, target: &mut Target) -> Result<Candidate, Trouble> {
+        let offered = |version: &Version, from: String| Standing::Offered {
+            version: version.to_string(),
+            from,
+            needed_by: Vec::new(),
+        };
+        let (standing, manifest, release) = match &target.source {
+            Source::Installed => return self.installed(target),
+            Source::Release(release) => {
+                let manifest = match release.archives.first() {
+                    Some(ArchiveAddress::Path(path)) => Some(manifest_of(path, release)?),
+                    _ => None,
+                };
+                (offered(&release.version, release.registry.clone()), manifest, Some(release.as_ref().clone()))
+            }
+            Source::Folder(path) | Source::Archive(path) => {
+                let manifest = Package::peek(path).map_err(|source| refused(&target.name, source))?;
+                (offered(&manifest.version, path.display().to_string()), Some(manifest), None)
+            }
+        };
+        if let Some(manifest) = &manifest {
+            finder.take_needs(target, manifest).await;
+        }
+        let (name, services) = (target.name.clone(), target.services.clone());
+        Ok(Candidate { name, standing, receipt: None, manifest, release, services })
+    }
+
+    fn installed(&self, target: &Target) -> Result<Candidate, Trouble> {
+        let name = target.name.clone();
+        let receipt = self.cx.state.receipt(&self.variables.project.name, &name).map_err(Error::from)?;
         let manifest = Package::peek(&self.cx.state.active_package(name.as_str())).map_err(|error| {
             let hint = Some(format!("install it again: nself plugin install {name} --force"));
-            (name.as_str().to_owned(), Trouble { hint, ..refused(&name, error) })
+            Trouble { hint, ..refused(&name, error) }
         })?;
-        let container = self.container(&name);
-        let (version, registry) = (receipt.version.to_string(), receipt.registry.clone());
-        let standing = Standing::Installed { version, registry, container };
-        Ok(Candidate { name, standing, receipt: Some(receipt), manifest: Some(manifest), release: None })
+        let version = receipt.as_ref().map_or_else(|| manifest.version.clone(), |receipt| receipt.version.clone());
+        let standing = Standing::Installed {
+            version: version.to_string(),
+            registry: target.registry_or(receipt.as_ref()),
+            container: self.container(&name),
+        };
+        let services = target.services.clone();
+        Ok(Candidate { name, standing, receipt, manifest: Some(manifest), release: None, services })
     }
 
     fn container(&self, plugin: &PluginName) -> ContainerFacts {
@@ -95,34 +154,6 @@ impl Ground<'_> {
         let Some((_, observed)) = self.engine else { return ContainerFacts::Unknown };
         let container = observed.container(&project.object_name(plugin.as_str()));
         container.map_or(ContainerFacts::Missing, |container| ContainerFacts::State(container.state.clone()))
-    }
-
-    async fn offered(&self, registry: Option<&str>, name: &PluginName, version: Option<&Version>) -> Found {
-        let unusable = |trouble| (name.as_str().to_owned(), trouble);
-        let ask = Ask { registry, name, version, has_licence_key: self.cx.settings.license_key.is_some() };
-        let release = match self.catalog.select(&ask).await {
-            Ok(selection) => selection.release,
-            // What each registry answered has lines of its own.
-            Err(error @ RegistryError::NoPlugin { .. }) => {
-                return Err(unusable(Trouble { message: error.to_string(), hint: error.hint() }));
-            }
-            Err(error) => return Err(unusable(Error::from(error).into())),
-        };
-        let manifest = match release.archives.first() {
-            Some(ArchiveAddress::Path(path)) => Some(manifest_of(path, &release).map_err(unusable)?),
-            _ => None,
-        };
-        let standing = Standing::Offered { version: release.version.to_string(), from: release.registry.clone() };
-        Ok(Candidate { name: name.clone(), standing, receipt: None, manifest, release: Some(release) })
-    }
-
-    fn local(&self, path: &Path) -> Found {
-        let path = self.cx.settings.working_dir.join(path);
-        let shown = path.display().to_string();
-        let manifest = Package::peek(&path)
-            .map_err(|source| (shown.clone(), Error::Package { plugin: shown.clone(), source }.into()))?;
-        let standing = Standing::Offered { version: manifest.version.to_string(), from: shown };
-        Ok(Candidate { name: manifest.name.clone(), standing, receipt: None, manifest: Some(manifest), release: None })
     }
 
     async fn facts(&self, candidate: Candidate) -> PluginFacts {
@@ -208,10 +239,8 @@ impl Ground<'_> {
     }
 
     async fn services(&self, candidate: &Candidate) -> Vec<ServiceFacts> {
-        let manifest = candidate.manifest.as_ref().map(|manifest| &manifest.requires.services);
-        let needs = manifest.or_else(|| candidate.release.as_ref().map(|release| &release.services));
         let mut services = Vec::new();
-        for need in needs.into_iter().flatten().filter(|need| !need.optional) {
+        for need in candidate.services.iter().filter(|need| !need.optional) {
             let provider = self.provider(&candidate.name, need).await;
             if need.is_guess && matches!(provider, Provider::Nobody(_)) {
                 continue;
@@ -285,6 +314,26 @@ impl Ground<'_> {
             }
         }
     }
+}
+
+/// Who needs the plugin, itself or as a service.
+fn needing(found: &[Found], name: &PluginName) -> Vec<PluginName> {
+    let needs = |target: &&Target| {
+        let is_service = |need: &ServiceNeed| !need.optional && need.name == name.as_str();
+        target.dependencies.contains(name) || target.services.iter().any(is_service)
+    };
+    let targets = found.iter().filter_map(|(_, target)| target.as_ref().ok());
+    targets.filter(needs).map(|target| target.name.clone()).collect()
+}
+
+/// What an installation would bring for the plugin: what it depends on, and services that nobody else gives.
+fn brought_by(facts: &PluginFacts, found: &[Found]) -> Vec<(String, PluginSpec)> {
+    let targets = found.iter().filter_map(|(_, target)| target.as_ref().ok());
+    let dependencies =
+        targets.filter(|target| target.name == facts.name).flat_map(|target| target.dependencies.clone());
+    let offered = facts.services.iter().filter(|service| matches!(service.provider, Provider::Offered(_)));
+    let services = offered.filter_map(|service| service.name.parse::<PluginName>().ok());
+    dependencies.chain(services).map(|name| PluginSpec::of(&name)).collect()
 }
 
 /// The manifest in an archive of this machine, which must be the one that the registry means.

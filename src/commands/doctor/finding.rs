@@ -77,8 +77,14 @@ pub(super) struct Trouble {
 
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&Error> for Trouble {
+    fn from(error: &Error) -> Self {
         let mut message = error.to_string();
-        let mut source = std::error::Error::source(&error);
+        let mut source = std::error::Error::source(error);
         while let Some(cause) = source {
             let text = cause.to_string();
             if !message.contains(&text) {

@@ -69,7 +69,7 @@ struct Engine<'a> {
 pub(super) async fn gather(
     cx: &Context,
     arguments: &DoctorArguments,
-    mut specs: Vec<PluginSpec>,
+    mut specs: Vec<(String, PluginSpec)>,
     http: &Http,
 ) -> Result<Facts, Error> {
     let (project, project_facts) = project_facts(cx);
@@ -83,7 +83,7 @@ pub(super) async fn gather(
     let catalog = Catalog::of_loaded(loaded, access(cx, arguments, http));
     for set in arguments.sets.names() {
         let plugins = sets::plugins(&catalog, &set).await?;
-        specs.extend(plugins.iter().map(|plugin| PluginSpec::of(plugin).1));
+        specs.extend(plugins.iter().map(PluginSpec::of));
     }
     let told = engine.as_ref().ok();
     let host = backend.as_ref().and_then(|(_, version)| version.clone()).unwrap_or(backend::COMPATIBILITY);
@@ -94,7 +94,7 @@ pub(super) async fn gather(
         engine: told.map(|told| (told.docker, &told.observed)),
         host,
     };
-    let (plugins, unusable) = ground.gather(&specs).await;
+    let (plugins, unusable) = ground.gather(specs).await;
     let is_backend_expected = variables.expect_backend();
     let others = told.map(|told| told.of_other_homes.clone()).unwrap_or_default();
     Ok(Facts {

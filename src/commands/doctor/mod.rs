@@ -30,8 +30,11 @@ pub struct DoctorReport {
 
 /// Looks at everything that an installation needs.
 pub async fn run(cx: &Context, arguments: &DoctorArguments) -> Result<DoctorReport, Error> {
-    let named: Vec<PluginSpec> =
-        arguments.plugins.iter().map(|word| Ok(word.parse()?)).collect::<Result<_, Error>>()?;
+    let spec = |word: &String| {
+        let spec: PluginSpec = word.parse()?;
+        Ok((spec.name().map_or_else(|| word.clone(), ToString::to_string), spec))
+    };
+    let named = arguments.plugins.iter().map(spec).collect::<Result<Vec<_>, Error>>()?;
     if cx.output.is_animated {
         cx.reporter.event(Event::Started { plugin: "doctor", what: "asking the engine and the registries" });
     }

@@ -38,7 +38,18 @@ pub(super) enum Standing {
     Offered {
         version: String,
         from: String,
+        /// Who needs it, where nobody named it: it would come along.
+        needed_by: Vec<PluginName>,
     },
+}
+
+impl Standing {
+    /// Notes that nobody named it but these need it.
+    pub(super) fn comes_along_with(&mut self, needing: Vec<PluginName>) {
+        if let Self::Offered { needed_by, .. } = self {
+            *needed_by = needing;
+        }
+    }
 }
 
 /// The container of an installed plugin.
@@ -146,8 +157,12 @@ fn standing(facts: &PluginFacts) -> Finding {
     let name = facts.name.as_str();
     let memory = facts.memory.map_or_else(String::new, |bytes| format!(", at most {} of memory", size(bytes)));
     match &facts.standing {
-        Standing::Offered { version, from } => {
+        Standing::Offered { version, from, needed_by } if needed_by.is_empty() => {
             Finding::ok("plugin", name, format!("{version} is offered by {from}{memory}"))
+        }
+        Standing::Offered { version, from, needed_by } => {
+            let needing = needed_by.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+            Finding::ok("plugin", name, format!("{version} comes from {from} along with {needing}{memory}"))
         }
         Standing::Installed { version, registry, container } => {
             let message = format!("{version} from {registry} is installed{memory}");

@@ -22,7 +22,7 @@ fn facts(name: &str, standing: Standing) -> PluginFacts {
 }
 
 fn offered(name: &str) -> PluginFacts {
-    facts(name, Standing::Offered { version: "1.0.0".into(), from: "bundled".into() })
+    facts(name, Standing::Offered { version: "1.0.0".into(), from: "bundled".into(), needed_by: Vec::new() })
 }
 
 fn installed(name: &str, state: &str) -> PluginFacts {

@@ -1,7 +1,7 @@
 //! Everything that can be known to fail is found here, before anything on the engine changes.
 
 use super::pipeline::{Before, Shared, variables};
-use super::target::{Source, Target};
+use crate::commands::target::{Source, Target};
 use crate::docker::{Docker, Observed};
 use crate::environment::{Assembled, Variables};
 use crate::error::Error;

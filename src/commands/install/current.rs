@@ -2,8 +2,8 @@
 
 use super::pipeline::{Before, Shared, variables, want};
 use super::report::Outcome;
-use super::target::Target;
 use crate::commands::next::unset;
+use crate::commands::target::Target;
 use crate::environment::{Assembled, assemble};
 use crate::error::Error;
 use crate::fs;

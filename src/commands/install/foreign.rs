@@ -4,7 +4,7 @@
 use super::checks::check_port_early;
 use super::pipeline::Shared;
 use super::stage::manifest_of;
-use super::target::{Finder, Found, Target};
+use crate::commands::target::{Finder, Found, Target};
 use crate::error::Error;
 use crate::name::PluginSpec;
 use crate::package::manifest::Manifest;

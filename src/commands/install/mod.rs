@@ -15,7 +15,6 @@ mod schedule;
 mod services;
 mod stage;
 mod survey;
-mod target;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, OnceLock};
@@ -39,9 +38,9 @@ pub use report::{How, InstallReport, Outcome};
 pub use restart::{Restart, restart_after};
 pub use survey::{Surveyed, with_dependents};
 
+use crate::commands::target::{Finder, Found};
 use fitness::Fitness;
 use pipeline::{Shared, variables};
-use target::{Finder, Found};
 
 /// What is to be installed, where, and what was settled before.
 #[derive(Debug)]

@@ -31,8 +31,8 @@ use super::fitness::Fitness;
 use super::receipt::{receipt, secrets};
 use super::report::{How, Outcome};
 use super::stage::stage;
-use super::target::Target;
 use crate::commands::next::unset;
+use crate::commands::target::Target;
 
 /// What all plugins of one command share.
 #[derive(Debug)]

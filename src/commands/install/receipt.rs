@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::pipeline::{Shared, variables};
-use super::target::Target;
 use crate::apply::Proven;
+use crate::commands::target::Target;
 use crate::context::{now, unix_seconds};
 use crate::environment::{Assembled, ValueOrigin};
 use crate::package::Package;

@@ -6,8 +6,8 @@ use tokio::sync::watch;
 
 use super::pipeline::{self, Shared};
 use super::report::Outcome;
-use super::target::{Found, Target, cycle};
 use crate::apply::{Needed, Order, Progress};
+use crate::commands::target::{Found, Target, cycle};
 use crate::error::Error;
 use crate::name::PluginName;
 use crate::ui::Event;

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::target::{Finder, Found, Lack, Target};
 use crate::cli::InstallArguments;
 use crate::commands::services::{Present, backend_address, plugin_address, present};
+use crate::commands::target::{Finder, Found, Lack, Target};
 use crate::docker::Docker;
 use crate::environment::Variables;
 use crate::error::Error;

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::pipeline::{Before, Shared};
-use super::target::{Source, Target};
+use crate::commands::target::{Source, Target};
 use crate::error::Error;
 use crate::fs;
 use crate::name::PluginName;

@@ -6,7 +6,7 @@ use super::checks::obstacles;
 use super::pipeline::{Before, Shared, variables, want};
 use super::schedule::plugin_of;
 use super::stage::manifest_of;
-use super::target::{Found, Target, cycle};
+use crate::commands::target::{Found, Target, cycle};
 use crate::environment::assemble;
 use crate::error::Error;
 use crate::fs;

@@ -217,7 +217,7 @@ pub struct SetupArguments {
     /// Grant what manifests ask for beyond the hardened defaults
     #[arg(long)]
     pub allow_privileged: bool,
-    /// Ask nothing: take what the flags and the environment say
+    /// Ask nothing: take what the flags and the environment say; without plugins or sets, the core set
     #[arg(long, short)]
     pub yes: bool,
 }

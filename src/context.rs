@@ -68,6 +68,13 @@ impl Context {
         Ok(project)
     }
 
+    /// The project of a command that changes something but reads nothing from env files save the project's name: a
+    /// malformed file is passed over where `--project` gives the name, else it might name another project.
+    pub fn project_to_change(&self) -> Result<Project, Error> {
+        let is_named = self.settings.flags.project.is_some();
+        self.project(if is_named { Strictness::Lenient } else { Strictness::Strict })
+    }
+
     /// Asks a question that yes or no answers.
     pub async fn agree(&self, question: &str) -> Result<bool, Error> {
         self.reporter.clear();

@@ -5,10 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use crate::package::manifest::{Manifest, Variable};
-use crate::project::parse_env;
+use crate::project::{Assignment, assignments};
+use crate::ui::safe;
 
 /// Above what is added to a file that was there.
 const ADDED: &str = "# added by nself plugin setup";
+/// How long a line of a comment may be, in characters; a longer word stands in a line of its own.
+const WIDEST_COMMENT: usize = 100;
 
 /// What a new or completed file holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,10 +36,9 @@ pub fn complete(
     answers: &BTreeMap<String, String>,
     elsewhere: Elsewhere<'_>,
 ) -> Completed {
-    let read = existing.and_then(|text| parse_env(text).ok()).unwrap_or_default();
-    let open = answers.iter().filter(|(key, _)| read.get(*key).is_some_and(|value| value.text.is_empty()));
-    let (mut text, filled) = fill(existing.unwrap_or_default(), &open.collect());
-    let known: BTreeSet<String> = read.into_keys().collect();
+    let read = existing.and_then(|text| assignments(text).ok()).unwrap_or_default();
+    let (mut text, filled) = fill(existing.unwrap_or_default(), &read, answers);
+    let known: BTreeSet<String> = read.into_iter().map(|assignment| assignment.key).collect();
     let mut added: Vec<String> = Vec::new();
     for manifest in manifests {
         let mut section = String::new();
@@ -66,7 +68,8 @@ pub fn complete(
         if existing.is_some() && !text.contains(ADDED) {
             let _ = write!(text, "{ADDED}\n\n");
         }
-        let _ = write!(text, "# {}: {}\n{section}", manifest.name, one_line(&manifest.description));
+        text.push_str(&comment(&format!("{}: {}", manifest.name, manifest.description)));
+        text.push_str(&section);
     }
     Completed { text, added, filled }
 }
@@ -111,13 +114,13 @@ fn lines(manifest: &Manifest, answers: &BTreeMap<String, String>, elsewhere: Els
         ];
         let words: Vec<&str> = words.into_iter().flatten().collect();
         let notes = if words.is_empty() { String::new() } else { format!(" ({})", words.join(", ")) };
-        let comment = comment(&format!("{}{notes}", one_line(&variable.description)));
+        let comment = comment(&format!("{}{notes}", variable.description));
         let names: Vec<&str> = std::iter::once(&variable.name).chain(&variable.aliases).map(String::as_str).collect();
         line(&names, variable.default.as_deref().unwrap_or_default(), comment)
     };
     let ports = manifest.ports.iter().filter_map(|port| {
         let name = port.variable.as_deref()?;
-        let about = if port.description.is_empty() { port.name.clone() } else { one_line(&port.description) };
+        let about = if port.description.is_empty() { &port.name } else { &port.description };
         Some(line(&[name], &port.port.to_string(), comment(&format!("port on this machine: {about}"))))
     });
     let needs = manifest.requires.services.iter().filter_map(|need| {
@@ -131,56 +134,70 @@ fn lines(manifest: &Manifest, answers: &BTreeMap<String, String>, elsewhere: Els
     lines
 }
 
+/// A text as lines of a comment, whole: without what steers a terminal or ends a line.
 fn comment(text: &str) -> String {
-    if text.trim().is_empty() { String::new() } else { format!("# {}\n", text.trim()) }
+    let mut lines = String::new();
+    let mut line = String::new();
+    for word in text.split_whitespace().map(safe) {
+        if !line.is_empty() && "# ".len() + line.chars().count() + " ".len() + word.chars().count() > WIDEST_COMMENT {
+            let _ = writeln!(lines, "# {line}");
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(&word);
+    }
+    if !line.is_empty() {
+        let _ = writeln!(lines, "# {line}");
+    }
+    lines
 }
 
-fn one_line(text: &str) -> String {
-    crate::name::shown(&text.split_whitespace().collect::<Vec<_>>().join(" "))
-}
-
-/// A value so that [`parse_env`] and shells read it back as it is.
+/// A value so that [`assignments`] and shells read it back as it is. Single quotes go first: what is escaped in double ones
+/// is not read alike by all programs that read env files.
 fn quoted(value: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:@,+*%=".contains(&byte);
     if value.bytes().all(is_plain) {
         return value.to_owned();
     }
-    if !value.contains('\'') && !value.contains('\n') {
+    if !value.contains('\'') {
         return format!("'{value}'");
     }
-    let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$").replace('\n', "\\n");
+    let mut escaped = String::with_capacity(value.len());
+    for character in value.chars() {
+        if matches!(character, '\\' | '"' | '$' | '`') {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+    }
     format!("\"{escaped}\"")
 }
 
-/// Puts answers in the place of empty values; what stands before and behind them stays.
-fn fill(text: &str, answers: &BTreeMap<&String, &String>) -> (String, Vec<String>) {
+/// Puts answers in the place of empty values; what stands before and behind them stays. Of a key that is there more than
+/// once the last value counts, so that one is looked at.
+fn fill(text: &str, read: &[Assignment], answers: &BTreeMap<String, String>) -> (String, Vec<String>) {
+    let last: BTreeMap<&str, usize> =
+        read.iter().enumerate().map(|(number, assignment)| (assignment.key.as_str(), number)).collect();
     let mut filled = Vec::new();
     let mut out = String::with_capacity(text.len());
-    for line in text.split_inclusive('\n') {
-        let Some((before, after)) = line.split_once('=') else {
-            out.push_str(line);
-            continue;
-        };
-        let bare = before.trim().trim_start_matches('\u{feff}');
-        let key = bare.strip_prefix("export ").map_or(bare, str::trim_start);
-        let rest = after.trim_start_matches([' ', '\t']);
-        let rest = rest.strip_prefix("\"\"").or_else(|| rest.strip_prefix("''")).unwrap_or(rest);
-        let is_empty = rest.trim().is_empty() || rest.trim_start_matches([' ', '\t']).starts_with('#');
-        match answers.get_key_value(&key.to_owned()) {
-            Some((key, value)) if is_empty && !filled.contains(*key) => {
-                let gap = if rest.starts_with('#') { " " } else { "" };
-                let _ = write!(out, "{before}={}{gap}{rest}", quoted(value));
-                filled.push((*key).clone());
-            }
-            _ => out.push_str(line),
-        }
+    let mut copied = 0;
+    for (number, Assignment { key, value, place }) in read.iter().enumerate() {
+        let counts = last.get(key.as_str()) == Some(&number);
+        let Some(answer) = answers.get(key).filter(|_| counts && value.text.is_empty()) else { continue };
+        out.push_str(&text[copied..place.start]);
+        out.push_str(&quoted(answer));
+        copied = place.end;
+        filled.push(key.clone());
     }
+    out.push_str(&text[copied..]);
     (out, filled)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::project::parse_env;
 
     const CHAT: &str = r#"{"manifest_version": 2, "name": "chat", "version": "1.0.0", "description": "Rooms\nto talk",
         "requires": {"services": [{"name": "redis", "variable": "CHAT_REDIS_URL"}]},
@@ -253,6 +270,66 @@ mod tests {
             let found = if found.expands { found.text.replace("\\$", "$") } else { found.text.clone() };
             proptest::prop_assert_eq!(found, value);
         }
+    }
+
+    #[test]
+    fn a_shell_reads_a_quoted_value_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("env");
+        for value in
+            [r#"{"a": "b\n$c"}"#, "two\n\"lines\"", r#"it's "`id`" $HOME \n \"#, "it's\ntwo lines", "a\r\nb", "k#1 ~ !"]
+        {
+            let text = format!("KEY={}\n", quoted(value));
+            std::fs::write(&path, &text).unwrap();
+            let script = format!(". {} && printf %s \"$KEY\"", path.display());
+            let read = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+            assert_eq!(String::from_utf8(read.stdout).unwrap(), value, "{text}");
+            let own = parse_env(&text).unwrap();
+            assert_eq!(own["KEY"].text.replace("\\$", "$"), value, "{text}");
+        }
+        assert_eq!(quoted(r#"{"a": 1}"#), r#"'{"a": 1}'"#);
+    }
+
+    #[test]
+    fn what_stands_inside_a_quoted_value_is_no_line_to_fill() {
+        for (before, after) in [
+            ("X=\"a\nCHAT_KEY=\nb\"\nCHAT_KEY=\nY=k\n", "X=\"a\nCHAT_KEY=\nb\"\nCHAT_KEY='a b'\nY=k\n"),
+            ("X='a\nCHAT_KEY=\nb'\nCHAT_KEY=\nY=k\n", "X='a\nCHAT_KEY=\nb'\nCHAT_KEY='a b'\nY=k\n"),
+            ("\u{feff}CHAT_KEY=\rX=1\r", "\u{feff}CHAT_KEY='a b'\rX=1\r"),
+        ] {
+            let completed = completed(Some(before), &[("CHAT_KEY", "a b")]);
+            assert!(completed.text.starts_with(after), "{}", completed.text);
+            assert_eq!(completed.filled, ["CHAT_KEY"]);
+            assert_eq!(parse_env(&completed.text).unwrap()["CHAT_KEY"].text, "a b");
+        }
+    }
+
+    #[test]
+    fn of_a_key_that_is_there_twice_the_last_one_counts() {
+        for (before, after) in [
+            ("CHAT_KEY=\nCHAT_KEY=\n", "CHAT_KEY=\nCHAT_KEY=new\n"),
+            ("CHAT_KEY=old\nCHAT_KEY=''\n", "CHAT_KEY=old\nCHAT_KEY=new\n"),
+            ("CHAT_KEY=\nCHAT_KEY=old\n", "CHAT_KEY=\nCHAT_KEY=old\n"),
+        ] {
+            let text = completed(Some(before), &[("CHAT_KEY", "new")]).text;
+            assert!(text.starts_with(after), "{before}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_long_description_stands_whole_in_lines_that_are_not_long() {
+        let word = "description\u{1b}[31m";
+        let address = format!("https://example.org/{}", "x".repeat(120));
+        let long = format!("{} {address} {}", [word; 20].join(" "), ["end"; 50].join("\n"));
+        let text = comment(&long);
+        assert!(!text.contains('\u{1b}') && !text.contains('…'));
+        let lines: Vec<&str> = text.lines().map(|line| line.strip_prefix("# ").unwrap()).collect();
+        assert_eq!(lines.join(" "), long.replace('\u{1b}', "\\u{1b}").replace('\n', " "));
+        assert!(lines.contains(&address.as_str()));
+        assert!(text.lines().all(|line| line.chars().count() <= WIDEST_COMMENT || line.contains(&address)), "{text}");
+        let manifest = Manifest::read(CHAT.replace("The key", &["word"; 60].join(" ")).as_bytes()).unwrap();
+        let text = complete(None, &[&manifest], &BTreeMap::new(), &|_, _| None).text;
+        assert_eq!(text.matches("word").count(), 60, "{text}");
     }
 
     #[test]

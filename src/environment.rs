@@ -220,10 +220,13 @@ fn place_services(
     assembled: &mut Assembled,
 ) {
     for need in manifest.requires.services.iter().filter(|need| !need.optional) {
-        let (Some(key), Some(address)) = (&need.variable, services.get(&need.name)) else { continue };
-        if variables.give(manifest.name.as_str(), need) {
+        let Some(key) = &need.variable else { continue };
+        let mut names = need.variables();
+        if let Some(given) = names.find_map(|name| variables.find(manifest.name.as_str(), name)) {
+            assembled.values.entry(key.clone()).or_insert(given);
             continue;
         }
+        let Some(address) = services.get(&need.name) else { continue };
         assembled.values.insert(key.clone(), (address.clone(), ValueOrigin::Service(need.name.clone())));
         assembled.missing.retain(|variable| variable.name != *key);
     }

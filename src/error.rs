@@ -63,7 +63,7 @@ pub enum Error {
     Interrupted,
     /// A set that neither this program nor a registry knows.
     #[error("there is no plugin set `{name}`; known are {}", known.join(", "))]
-    NoSuchSet { name: String, known: Vec<String>, unread: Vec<String> },
+    NoSuchSet { name: String, known: Vec<String>, reasons: Vec<String> },
 }
 
 fn preflight_text(problems: &[Problem]) -> String {
@@ -144,11 +144,11 @@ impl Error {
             }
             Self::Project(error) => error.hint(),
             Self::Unhealthy { plugin, verdict, .. } if verdict.contains("exited") => Some(format!(
-                "nothing was kept; set what its last lines ask for: nself plugin install {plugin} --env KEY=VALUE"
+                "nothing of this attempt was kept; set what its last lines ask for: nself plugin install {plugin} --env KEY=VALUE"
             )),
-            Self::Unhealthy { plugin, .. } => {
-                Some(format!("nothing was kept; give it more time with: nself plugin install {plugin} --timeout 120s"))
-            }
+            Self::Unhealthy { plugin, .. } => Some(format!(
+                "nothing of this attempt was kept; give it more time with: nself plugin install {plugin} --timeout 120s"
+            )),
             Self::Sick { plugin, .. } => Some(format!("see its log: nself plugin logs {plugin}")),
             Self::RollbackIncomplete { .. } => {
                 Some("bring the engine up, then clean up with: nself plugin status".into())
@@ -172,9 +172,7 @@ impl Error {
         match self {
             Self::Unhealthy { log, .. } => log.clone(),
             Self::Registry(error) => error.causes(),
-            Self::NoSuchSet { unread, .. } => {
-                unread.iter().map(|failure| format!("could not be read: {failure}")).collect()
-            }
+            Self::NoSuchSet { reasons, .. } => reasons.clone(),
             Self::RollbackIncomplete { cause, left } => {
                 let mut lines = cause.details();
                 lines.extend(left.iter().map(|thing| format!("left: {thing}")));

@@ -63,6 +63,20 @@ impl ServiceNeed {
         Self { is_guess: true, ..Self::named(name) }
     }
 
+    /// The same under the usual names of its address, where nothing names the variable (`DATABASE_URL`, `MINIO_URL`).
+    #[must_use]
+    pub fn with_usual_variables(mut self) -> Self {
+        if self.variable.is_none() && !self.is_guess {
+            let mut usual: Vec<String> = match known(&self.name) {
+                Some(known) => known.variables.iter().map(|name| (*name).to_owned()).collect(),
+                None => vec![format!("{}_URL", self.name.replace(['-', '.'], "_").to_ascii_uppercase())],
+            };
+            self.variable = Some(usual.remove(0));
+            self.aliases.append(&mut usual);
+        }
+        self
+    }
+
     /// Every name under which the address may have been given.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.variable.iter().chain(&self.aliases).map(String::as_str)

@@ -2,12 +2,12 @@
 //! nothing.
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use crate::docker::{Docker, EngineError, PortHolder};
-use crate::environment::Variables;
+use crate::environment::{ValueOrigin, Variables};
 use crate::name::{PluginName, shown};
 use crate::package::manifest::{Manifest, Variable, parse_memory};
 
@@ -43,17 +43,62 @@ pub fn process_holder(port: u16) -> PortHolder {
     process_on_port(port).map_or(PortHolder::Unknown, |(name, id)| PortHolder::Process(name, id))
 }
 
-/// The problem of a taken port, naming the holder and the variable that moves it.
-pub fn port_taken(plugin: &PluginName, port: u16, variable: Option<&str>, holder: &PortHolder) -> Problem {
+/// How the user moves a plugin's port so that it stays moved: where its variable is set now, or where `config` keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortMover {
+    variable: String,
+    set_by: Option<ValueOrigin>,
+    folder: PathBuf,
+    /// What the command line calls the plugin: its name, or the path of its folder or archive.
+    word: String,
+    plugin: PluginName,
+}
+
+impl PortMover {
+    /// For a port's variable, where it has one.
+    pub fn of(variables: &Variables<'_>, plugin: &PluginName, word: &str, variable: Option<&str>) -> Option<Self> {
+        let variable = variable?;
+        Some(Self {
+            variable: variable.to_owned(),
+            set_by: variables.find(plugin.as_str(), variable).map(|(_, origin)| origin),
+            folder: variables.project.folder.clone(),
+            word: word.to_owned(),
+            plugin: plugin.clone(),
+        })
+    }
+
+    /// The command, with a port that is free now.
+    pub fn command(&self, taken: u16) -> String {
+        let Self { variable, folder, word, plugin, .. } = self;
+        let free = next_free_port(taken).map_or_else(|| "PORT".to_owned(), |port| port.to_string());
+        match &self.set_by {
+            Some(ValueOrigin::File(name)) => {
+                format!("set {variable}={free} in {}, then: nself plugin install {word}", folder.join(name).display())
+            }
+            Some(ValueOrigin::Process) => format!("{variable}={free} nself plugin install {word}"),
+            Some(ValueOrigin::Flag) => format!("nself plugin install {word} --env {variable}={free}"),
+            _ => format!("nself plugin config {plugin} set {variable} {free} && nself plugin install {word}"),
+        }
+    }
+}
+
+/// The problem that two plugins want the same port; how one of them is moved.
+pub fn port_wanted_twice(port: u16, owner: &PluginName, plugin: &PluginName, mover: Option<&PortMover>) -> Problem {
+    Problem {
+        code: "port.twice",
+        message: format!("port {port} is wanted by both `{owner}` and `{plugin}`"),
+        hint: mover.map(|mover| format!("move one of them: {}", mover.command(port))),
+    }
+}
+
+/// The problem of a taken port, naming the holder and what moves it.
+pub fn port_taken(plugin: &PluginName, port: u16, mover: Option<&PortMover>, holder: &PortHolder) -> Problem {
     let who = match holder {
         PortHolder::Container(name) => format!("the container `{name}`"),
         PortHolder::Process(name, id) => format!("the process `{name}` ({id})"),
         PortHolder::Unknown => "a process that this user cannot see".to_owned(),
     };
-    let hint = variable.map(|variable| match next_free_port(port) {
-        Some(free) => format!("choose another port: {variable}={free} nself plugin install {plugin}"),
-        None => format!("choose another port: {variable}=PORT nself plugin install {plugin}"),
-    });
+    let hint = mover.map(|mover| format!("choose another port: {}", mover.command(port)));
     Problem { code: "port.taken", message: format!("port {port} of `{plugin}` is held by {who}"), hint }
 }
 

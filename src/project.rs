@@ -1,9 +1,12 @@
 //! The project: its folder, its name, and the variables in its env files. Owns the reading of env files; writes none.
 
 use std::collections::HashMap;
+use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::fs::{self, FileError};
+use crate::ui::quoted;
 
 /// The env files in the order in which they are asked, the first answer counts (design §7).
 pub const ENV_FILES: &[&str] = &[".env.plugins", ".env.local", ".env.dev", ".env"];
@@ -14,6 +17,9 @@ pub const COMPOSE_FILE: &str = "docker-compose.yml";
 /// The project's name when nothing says otherwise.
 pub const DEFAULT_PROJECT: &str = "nself";
 const LARGEST_ENV_FILE: usize = 1024 * 1024;
+/// A longer run of letters and digits is more likely a secret than a key.
+const LONGEST_SHOWN_KEY: usize = 64;
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Why the project could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +28,9 @@ pub enum ProjectError {
     NoFolder(PathBuf),
     #[error("`{}` line {line}: {reason}", path.display())]
     MalformedLine { path: PathBuf, line: usize, reason: String },
+    /// An env file that is to be written.
+    #[error("`{}` is a link into the folder `{}`, which is not there", path.display(), folder.display())]
+    DanglingLink { path: PathBuf, folder: PathBuf },
     #[error(
         "`{name}` is no project name: lower-case letters, digits, `_` and `-` are allowed, at most 63, a letter or digit first"
     )]
@@ -35,8 +44,17 @@ impl ProjectError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoFolder(_) => "name the folder that holds the project's env files: --project-dir ./backend".into(),
-            Self::MalformedLine { path, line, .. } => format!("mend it: ${{EDITOR:-vi}} +{line} {}", path.display()),
+            Self::MalformedLine { path, line, .. } => format!("mend it: ${{EDITOR:-vi}} +{line} {}", in_shell(path)),
+            Self::DanglingLink { folder, .. } => format!("make the folder: mkdir -p {}", in_shell(folder)),
             Self::Name { .. } => "give another: --project my-project".into(),
+            Self::File(error) if error.source.kind() == io::ErrorKind::IsADirectory => {
+                let aside = error.path.with_added_extension("folder");
+                format!(
+                    "a file is wanted there; move the folder away: mv {} {}",
+                    in_shell(&error.path),
+                    in_shell(&aside)
+                )
+            }
             Self::File(_) => return None,
         })
     }
@@ -48,6 +66,15 @@ pub struct FileValue {
     pub text: String,
     /// Whether `${NAME}` inside it stands for another variable (not in single quotes).
     pub expands: bool,
+}
+
+/// A line of an env file that gives a variable a value, and where in the file's text the value stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    pub key: String,
+    pub value: FileValue,
+    /// From behind the `=` to the value's end: with its quotes, without a comment behind it.
+    pub place: Range<usize>,
 }
 
 /// One env file.
@@ -157,49 +184,76 @@ fn check_name(name: &str) -> Result<(), ProjectError> {
 }
 
 fn read_env_file(path: &Path) -> Result<Option<HashMap<String, FileValue>>, ProjectError> {
-    let Some(bytes) = fs::read_optional(path)? else { return Ok(None) };
-    let malformed =
-        |line, reason: &str| ProjectError::MalformedLine { path: path.to_path_buf(), line, reason: reason.to_owned() };
-    if bytes.len() > LARGEST_ENV_FILE {
-        return Err(malformed(1, "the file is larger than 1 MiB"));
-    }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].split(|byte| *byte == b'\n').count();
-        malformed(line, "the text is not UTF-8")
-    })?;
-    let values = parse_env(&text).map_err(|(line, reason)| malformed(line, &reason))?;
+    let Some(text) = read_env_text(path)? else { return Ok(None) };
+    let values = parse_env(&text).map_err(|(line, reason)| malformed(path, line, reason))?;
     Ok(Some(values))
 }
 
-/// Reads `KEY=VALUE` lines: `export`, comments, single quotes (literal), double quotes (escapes), values over several
-/// lines in quotes, BOM, CRLF. An error names the line and the key, never the value.
-pub fn parse_env(text: &str) -> Result<HashMap<String, FileValue>, (usize, String)> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut values = HashMap::new();
-    let mut rest = text;
-    let mut line = 1;
-    while !rest.is_empty() {
-        let end = rest.find('\n').unwrap_or(rest.len());
-        let current = rest[..end].trim();
-        if current.is_empty() || current.starts_with('#') {
-            rest = rest.get(end + 1..).unwrap_or("");
-            line += 1;
-            continue;
-        }
-        let Some(equals) = rest[..end].find('=') else {
-            return Err((line, "there is no `=` in the line".to_owned()));
-        };
-        let key = rest[..equals].trim();
-        let key = key.strip_prefix("export ").map_or(key, str::trim_start);
-        if !is_variable_name(key) {
-            return Err((line, format!("`{}` is no variable name", crate::name::shown(key))));
-        }
-        let (value, used) = parse_value(&rest[equals + 1..]).map_err(|reason| (line, format!("`{key}` {reason}")))?;
-        line += rest[..equals + 1 + used].matches('\n').count();
-        rest = &rest[equals + 1 + used..];
-        values.insert(key.to_owned(), value);
+/// The text of an env file that may be absent.
+pub fn read_env_text(path: &Path) -> Result<Option<String>, ProjectError> {
+    let Some(bytes) = fs::read_optional(path)? else { return Ok(None) };
+    if bytes.len() > LARGEST_ENV_FILE {
+        return Err(malformed(path, 1, "the file is larger than 1 MiB".to_owned()));
     }
-    Ok(values)
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let legible = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
+        malformed(path, line_ends(&legible) + 1, "the text is not UTF-8".to_owned())
+    })?;
+    Ok(Some(text))
+}
+
+/// The error for a line that cannot be read.
+pub fn malformed(path: &Path, line: usize, reason: String) -> ProjectError {
+    ProjectError::MalformedLine { path: path.to_path_buf(), line, reason }
+}
+
+/// A path as a word of a command that is told.
+fn in_shell(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
+}
+
+/// The values of an env file; of a key that is there more than once, the last one.
+pub fn parse_env(text: &str) -> Result<HashMap<String, FileValue>, (usize, String)> {
+    Ok(assignments(text)?.into_iter().map(|found| (found.key, found.value)).collect())
+}
+
+/// Reads `KEY=VALUE` lines: `export`, comments, single quotes (literal), double quotes (escapes), values over several
+/// lines in quotes, BOM, lines that end with LF, CRLF or CR. An error names the line and the key, never the value.
+pub fn assignments(text: &str) -> Result<Vec<Assignment>, (usize, String)> {
+    let mut found = Vec::new();
+    let mut at = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
+    let mut number = 1;
+    while at < text.len() {
+        let rest = &text[at..];
+        let (line, mut used) = first_line(rest);
+        let told = line.trim();
+        if !told.is_empty() && !told.starts_with('#') {
+            let (key, before) = parse_key(line).map_err(|reason| (number, reason))?;
+            let read =
+                parse_value(&rest[before..]).map_err(|reason| (number, format!("{} {reason}", subject(line))))?;
+            used = before + read.used;
+            let place = at + before..at + before + read.length;
+            found.push(Assignment { key: key.to_owned(), value: read.value, place });
+        }
+        // No environment can hold one.
+        if rest[..used].contains('\0') {
+            return Err((number, format!("{} holds a NUL byte", subject(line))));
+        }
+        number += line_ends(&rest[..used]);
+        at += used;
+    }
+    Ok(found)
+}
+
+/// The first line of a text without its end, and its length with it.
+fn first_line(text: &str) -> (&str, usize) {
+    let end = text.find(['\n', '\r']).unwrap_or(text.len());
+    let mark = if text[end..].starts_with("\r\n") { 2 } else { 1 };
+    (&text[..end], (end + mark).min(text.len()))
+}
+
+fn line_ends(text: &str) -> usize {
+    text.replace("\r\n", "\n").matches(['\n', '\r']).count()
 }
 
 /// Whether a word is a variable's name as shells know it.
@@ -208,27 +262,89 @@ pub fn is_variable_name(word: &str) -> bool {
     first && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// Reads a value and how many bytes of the text it took, its line's end included.
-fn parse_value(text: &str) -> Result<(FileValue, usize), String> {
+/// A line's key, and how many bytes of the line it takes up to behind its `=`.
+fn parse_key(line: &str) -> Result<(&str, usize), String> {
+    if let Some((before, _)) = line.split_once('=') {
+        let key = without_export(before.trim());
+        if is_variable_name(key) {
+            return Ok((key, before.len() + 1));
+        }
+    }
+    Err(match shown_key(line) {
+        Some(key) if is_variable_name(key) => format!("`{key}` is not followed by `=`"),
+        Some(key) => format!("`{key}` is no variable name"),
+        None => "the line is no KEY=VALUE".to_owned(),
+    })
+}
+
+fn without_export(line: &str) -> &str {
+    let rest = line.strip_prefix("export").filter(|rest| rest.starts_with([' ', '\t']));
+    rest.map_or(line, |rest| rest.trim_start_matches([' ', '\t']))
+}
+
+/// What an error says is wrong: the key where it may be shown, else the line.
+fn subject(line: &str) -> String {
+    shown_key(line).map_or_else(|| "the line".to_owned(), |key| format!("`{key}`"))
+}
+
+/// The key of a line, where it certainly is one. All else may be a secret: a malformed line is often a piece of a value
+/// that lacks its quotes, such as a line of a private key.
+fn shown_key(line: &str) -> Option<&str> {
+    let line = line.trim();
+    let body = without_export(line);
+    let is_part = |character: char| character.is_ascii_alphanumeric() || "_.-".contains(character);
+    let end = body.find(|character| !is_part(character)).unwrap_or(body.len());
+    let (word, rest) = body.split_at(end);
+    let is_key = if rest.is_empty() {
+        // A word alone: it must be marked as a key, or look like one.
+        is_variable_name(word) && (body.len() < line.len() || is_in_capitals(word))
+    } else if let Some(value) = rest.strip_prefix('=') {
+        // Base64 ends with one `=` or two.
+        !value.trim_start_matches('=').trim().is_empty()
+    } else {
+        is_variable_name(word) && rest.starts_with([' ', '\t', ':'])
+    };
+    (is_key && !word.is_empty() && word.len() <= LONGEST_SHOWN_KEY).then_some(word)
+}
+
+/// As most keys are written; digits only beside `_`, because the secrets of one-time passwords are capitals and digits.
+fn is_in_capitals(word: &str) -> bool {
+    let has_underscore = word.contains('_');
+    word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_' || (has_underscore && byte.is_ascii_digit()))
+}
+
+/// A value that was read, and how many bytes of the text it took.
+struct ReadValue {
+    value: FileValue,
+    /// To the value's end.
+    length: usize,
+    /// To the beginning of the next line.
+    used: usize,
+}
+
+fn parse_value(text: &str) -> Result<ReadValue, String> {
     let start = text.len() - text.trim_start_matches([' ', '\t']).len();
     let body = &text[start..];
     match body.chars().next() {
         Some('\'') => {
             let end = body[1..].find('\'').ok_or("opens a `'` that nothing closes")?;
-            let used = end_of_line(text, start + end + 2)?;
-            Ok((FileValue { text: body[1..=end].to_owned(), expands: false }, used))
+            let length = start + end + 2;
+            let value = FileValue { text: body[1..=end].to_owned(), expands: false };
+            Ok(ReadValue { value, length, used: end_of_line(text, length)? })
         }
         Some('"') => {
-            let (value, length) = parse_double_quoted(&body[1..])?;
-            let used = end_of_line(text, start + 1 + length)?;
-            Ok((FileValue { text: value, expands: true }, used))
+            let (value, quoted) = parse_double_quoted(&body[1..])?;
+            let length = start + 1 + quoted;
+            let value = FileValue { text: value, expands: true };
+            Ok(ReadValue { value, length, used: end_of_line(text, length)? })
         }
         _ => {
-            let end = text.find('\n').unwrap_or(text.len());
+            let (line, used) = first_line(text);
             // A comment begins after a space, also where there is no value before it.
-            let line = &text[..end];
-            let value = line.find(" #").map_or(line, |comment| &line[..comment]).trim();
-            Ok((FileValue { text: value.to_owned(), expands: true }, (end + 1).min(text.len())))
+            let before = line.find(" #").map_or(line, |comment| &line[..comment]);
+            let value = before.trim();
+            let length = before.len() - before.trim_start().len() + value.len();
+            Ok(ReadValue { value: FileValue { text: value.to_owned(), expands: true }, length, used })
         }
     }
 }
@@ -243,7 +359,7 @@ fn parse_double_quoted(body: &str) -> Result<(String, usize), String> {
                 Some('n') => value.push('\n'),
                 Some('r') => value.push('\r'),
                 Some('t') => value.push('\t'),
-                Some(escaped @ ('"' | '\\')) => value.push(escaped),
+                Some(escaped @ ('"' | '\\' | '`')) => value.push(escaped),
                 // Stays escaped until variables are put in, so that `\$` is a dollar sign.
                 Some('$') => value.push_str("\\$"),
                 Some(other) => value.extend(['\\', other]),
@@ -257,10 +373,10 @@ fn parse_double_quoted(body: &str) -> Result<(String, usize), String> {
 
 /// After a closing quote only white space or a comment may follow.
 fn end_of_line(text: &str, from: usize) -> Result<usize, String> {
-    let end = text[from..].find('\n').map_or(text.len(), |end| from + end);
-    let rest = text[from..end].trim();
+    let (rest, length) = first_line(&text[from..]);
+    let rest = rest.trim();
     if rest.is_empty() || rest.starts_with('#') {
-        Ok((end + 1).min(text.len()))
+        Ok(from + length)
     } else {
         Err("has text after its closing quote".into())
     }
@@ -297,6 +413,67 @@ mod tests {
             assert_eq!(found, line, "{text}");
             assert!(!reason.contains("secret-value"), "{reason}");
         }
+    }
+
+    #[test]
+    fn an_error_shows_a_key_and_nothing_that_may_be_a_value() {
+        let long = format!("{}=hunter2", "k-".repeat(33));
+        for (line, reason) in [
+            ("ALPHA_KEY: s3cr3t=", "`ALPHA_KEY` is not followed by `=`"),
+            ("ALPHA_KEY hunter2secret=", "`ALPHA_KEY` is not followed by `=`"),
+            ("export ALPHA_KEY\thunter2", "`ALPHA_KEY` is not followed by `=`"),
+            ("ALPHA_KEY", "`ALPHA_KEY` is not followed by `=`"),
+            ("KEY", "`KEY` is not followed by `=`"),
+            ("export\tkey2", "`key2` is not followed by `=`"),
+            ("PASS-WORD=hunter2", "`PASS-WORD` is no variable name"),
+            ("2FA=hunter2", "`2FA` is no variable name"),
+            ("ALPHA_KEY='hunter2", "`ALPHA_KEY` opens a `'` that nothing closes"),
+            ("ALPHA_KEY=hunter\0two", "`ALPHA_KEY` holds a NUL byte"),
+            ("ALPHA_KEY='one\nhunter\0two'", "`ALPHA_KEY` holds a NUL byte"),
+            ("# hunter\0two", "the line holds a NUL byte"),
+            ("MIIEvQ/sec+ret==", "the line is no KEY=VALUE"),
+            ("MIIEvQ-sec_ret==", "the line is no KEY=VALUE"),
+            ("MIIEvQ-sec_ret=", "the line is no KEY=VALUE"),
+            ("hunter2", "the line is no KEY=VALUE"),
+            ("JBSWY3DPEHPK3PXP", "the line is no KEY=VALUE"),
+            ("-----BEGIN PRIVATE KEY-----", "the line is no KEY=VALUE"),
+            ("eyJhbGci.eyJzdWIi.c2VjcmV0", "the line is no KEY=VALUE"),
+            ("=hunter2", "the line is no KEY=VALUE"),
+            (long.as_str(), "the line is no KEY=VALUE"),
+        ] {
+            let found = parse_env(&format!("A=1\n{line}\nB=2\n")).unwrap_err();
+            assert_eq!(found, (2, reason.to_owned()), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_tab_stands_behind_export_and_a_carriage_return_ends_a_line() {
+        assert_eq!(value("export\tKEY=1\n", "KEY"), "1");
+        let text = "# comment\rA=1\rB='x\ry'\rC=\"z\" # comment\rD=2";
+        for (key, expected) in [("A", "1"), ("B", "x\ry"), ("C", "z"), ("D", "2")] {
+            assert_eq!(value(text, key), expected);
+        }
+        assert_eq!(parse_env("A=1\r\n\rB='x\r\ny'\rC\r").unwrap_err().0, 5);
+    }
+
+    #[test]
+    fn an_assignment_says_where_its_value_stands() {
+        let text = "\u{feff}A=1 # x\r\nexport B = 'x\ny' # z\nC=\nD=   # x\n";
+        let places = assignments(text).unwrap();
+        let places: Vec<(&str, &str)> = places.iter().map(|found| (&*found.key, &text[found.place.clone()])).collect();
+        assert_eq!(places, [("A", "1"), ("B", " 'x\ny'"), ("C", ""), ("D", "  ")]);
+    }
+
+    #[test]
+    fn a_folder_in_the_place_of_an_env_file_has_a_hint_that_can_be_pasted() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("it's mine");
+        std::fs::create_dir_all(folder.join(".env.plugins")).unwrap();
+        let read = || Project::read(&folder, None, None, Strictness::Strict);
+        let hint = read().unwrap_err().hint().unwrap();
+        let (_, command) = hint.split_once("away: ").unwrap();
+        assert!(std::process::Command::new("sh").args(["-c", command]).status().unwrap().success());
+        read().unwrap();
     }
 
     #[test]

@@ -149,6 +149,27 @@ impl State {
         Ok(fs::remove_file(&self.receipt_path(project, name.as_str()))?)
     }
 
+    fn owed_restart(&self, project: &str) -> PathBuf {
+        self.root.join("restarts").join(project)
+    }
+
+    /// Whether the project's backend has still to be restarted after a change.
+    pub fn owes_restart(&self, project: &str) -> bool {
+        self.owed_restart(project).exists()
+    }
+
+    /// Notes that the project's backend has to be restarted.
+    pub fn owe_restart(&self, project: &str) -> Result<(), StateError> {
+        let path = self.owed_restart(project);
+        fs::create_private_folder(path.parent().unwrap_or(&self.root))?;
+        Ok(fs::write_atomic(&path, b"")?)
+    }
+
+    /// Notes that it was restarted.
+    pub fn settle_restart(&self, project: &str) -> Result<(), StateError> {
+        Ok(fs::remove_file(&self.owed_restart(project))?)
+    }
+
     fn records_folder(&self) -> PathBuf {
         self.root.join("transactions")
     }

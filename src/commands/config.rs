@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::{ConfigAction, ConfigArguments};
 use crate::context::Context;
-use crate::environment::Variables;
+use crate::environment::{ValueOrigin, Variables};
 use crate::error::Error;
 use crate::name::PluginName;
 use crate::package::Package;
@@ -38,7 +38,10 @@ pub struct ConfigReport {
 /// Runs the action; `get` without a key when there is none.
 pub async fn run(cx: &Context, arguments: &ConfigArguments) -> Result<ConfigReport, Error> {
     let name: PluginName = arguments.plugin.parse()?;
-    let project = cx.project(Strictness::Lenient)?;
+    let project = match &arguments.action {
+        None | Some(ConfigAction::Get { .. }) => cx.project(Strictness::Lenient)?,
+        Some(ConfigAction::Set { .. } | ConfigAction::Unset { .. }) => cx.project_to_change()?,
+    };
     match arguments.action.as_ref() {
         None => get(cx, &project, &name, None, false),
         Some(ConfigAction::Get { key, reveal }) => get(cx, &project, &name, key.as_deref(), *reveal),
@@ -50,8 +53,7 @@ pub async fn run(cx: &Context, arguments: &ConfigArguments) -> Result<ConfigRepo
                 });
             }
             change(cx, &project, |values| values.set(name.as_str(), key, value)).await?;
-            let message = format!("{key} is stored; it takes effect with: nself plugin install {name}");
-            Ok(ConfigReport::told(&name, message))
+            Ok(ConfigReport::told(&name, stored(cx, &project, &name, key)?))
         }
         Some(ConfigAction::Unset { key }) => {
             let mut was_there = false;
@@ -62,6 +64,23 @@ pub async fn run(cx: &Context, arguments: &ConfigArguments) -> Result<ConfigRepo
             Err(Error::NoSuchValue { name, key: crate::name::shown(key) })
         }
     }
+}
+
+/// What to say of a value that was stored: what makes it take effect, or what goes before it.
+fn stored(cx: &Context, project: &Project, name: &PluginName, key: &str) -> Result<String, Error> {
+    let values = Values::read(&cx.settings.config_dir, &project.name)?;
+    let variables = Variables { flags: &[], process: &cx.process_environment, project, values: &values };
+    let found = variables.find(name.as_str(), key).map(|(_, origin)| origin);
+    Ok(match found {
+        Some(ValueOrigin::File(file)) => {
+            let path = project.folder.join(file);
+            format!("{key} is stored, but {} sets it too and goes before; change it there", path.display())
+        }
+        Some(ValueOrigin::Process) => {
+            format!("{key} is stored, but the environment sets it too and goes before: unset {key}")
+        }
+        _ => format!("{key} is stored; it takes effect with: nself plugin install {name}"),
+    })
 }
 
 async fn change(cx: &Context, project: &Project, change: impl FnOnce(&mut Values)) -> Result<(), Error> {

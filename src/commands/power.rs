@@ -12,7 +12,7 @@ use crate::environment::Variables;
 use crate::error::Error;
 use crate::health::Verdict;
 use crate::name::PluginName;
-use crate::project::{Project, Strictness};
+use crate::project::Project;
 use crate::state::Receipt;
 use crate::ui::{Event, Report, Style, error_json};
 use crate::undo;
@@ -57,7 +57,7 @@ struct Done {
 /// Starts, stops or restarts the plugins named, or all, at the same time. A restart makes those anew whose configuration
 /// has changed.
 pub async fn run(cx: &Context, arguments: &NamesArguments, power: Power) -> Result<PowerReport, Error> {
-    let project = cx.project(Strictness::Lenient)?;
+    let project = cx.project_to_change()?;
     undo::recover(cx).await?;
     let receipts = super::chosen_receipts(cx, &project.name, &arguments.plugins)?;
     let renewal = if power == Power::Restart { renew(cx, &project, &receipts).await? } else { Renewal::default() };

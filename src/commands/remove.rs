@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::name::PluginName;
 use crate::plan::{self, Plan, Removal};
-use crate::project::{Project, Strictness};
+use crate::project::Project;
 use crate::state::Record;
 use crate::ui::{Event, Report, Style, error_json};
 use crate::undo;
@@ -24,7 +24,7 @@ pub struct RemoveReport {
 /// Removes plugins, one after the other; one that cannot be removed does not stop the others.
 pub async fn run(cx: &Context, arguments: &RemoveArguments) -> Result<RemoveReport, Error> {
     let names: Vec<PluginName> = arguments.plugins.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
-    let project = cx.project(Strictness::Lenient)?;
+    let project = cx.project_to_change()?;
     if arguments.delete_data && !arguments.dry_run && !arguments.yes {
         confirm_data(cx, &project, &names).await?;
     }

@@ -14,8 +14,14 @@ pub(crate) async fn plugins(catalog: &Catalog<'_>, set: &str) -> Result<Vec<Plug
         return Ok(plugins);
     }
     let mut known: Vec<String> = BUILT_IN.iter().map(|(name, ..)| (*name).to_owned()).collect();
-    known.extend(catalog.set_names().await);
-    Err(Error::NoSuchSet { name: crate::name::shown(set), known, unread: catalog.failures() })
+    for name in catalog.set_names().await {
+        if !known.contains(&name) {
+            known.push(name);
+        }
+    }
+    let unread = catalog.failures().into_iter().map(|failure| format!("could not be read: {failure}"));
+    let reasons = catalog.set_warnings(set).into_iter().chain(unread).collect();
+    Err(Error::NoSuchSet { name: crate::name::shown(set), known, reasons })
 }
 
 /// Every set there is, with its plugins: the built-in ones, then those that only registries name.

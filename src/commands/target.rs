@@ -16,7 +16,7 @@ use crate::preflight::Problem;
 use crate::registries::BUNDLED;
 use crate::registry::{Ask, Catalog, Release};
 use crate::state::Receipt;
-use crate::ui::Event;
+use crate::ui::{Event, quoted};
 
 /// What a receipt calls the registry of a folder or archive of this machine.
 const LOCAL: &str = "local";
@@ -113,6 +113,14 @@ impl Target {
             Source::Folder(_) | Source::Archive(_) => None,
         };
         matches!(cx.state.receipt(project, &self.name), Ok(None)) && !kept.is_some_and(|kept| kept.exists())
+    }
+
+    /// What the command line calls it: its name, or its path.
+    pub(super) fn word(&self) -> String {
+        match &self.source {
+            Source::Folder(path) | Source::Archive(path) => quoted(&path.to_string_lossy()),
+            Source::Release(_) | Source::Installed => self.name.as_str().to_owned(),
+        }
     }
 
     /// Its name, where the user named it by a path.

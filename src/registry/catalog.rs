@@ -174,6 +174,13 @@ impl<'a> Catalog<'a> {
         self.read().find_map(|loaded| loaded.contents.sets.get(name).cloned())
     }
 
+    /// What is wrong with a set in the registries that were read, a line each.
+    pub fn set_warnings(&self, set: &str) -> Vec<String> {
+        let about = format!("plugin set `{}`", crate::name::shown(set));
+        let warnings = self.read().flat_map(|loaded| &loaded.contents.warnings);
+        warnings.filter(|warning| warning.contains(&about)).cloned().collect()
+    }
+
     /// Why registries could not be read that were asked so far, a line each.
     pub fn failures(&self) -> Vec<String> {
         let failures = self.shelves.iter().filter_map(|shelf| shelf.loaded.get()?.as_ref().err());

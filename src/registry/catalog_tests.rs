@@ -114,6 +114,8 @@ async fn what_is_not_found_names_what_is_near_and_where_it_was_looked_for() {
     assert!(causes[1].starts_with("registry `down`: not reachable: "), "{causes:?}");
     assert!(causes[1].ends_with("refused the connection"), "{causes:?}");
     let far = select(sources(), "mlflow").await.expect_err("unknown");
+    assert!(far.hint().expect("a hint").ends_with("nself plugin doctor"));
+    let far = select(vec![remote("nself", server.url(""))], "mlflow").await.expect_err("unknown");
     assert_eq!(far.hint().as_deref(), Some("`nself plugin list` shows what there is"));
     let version = select(sources(), "realtime@3.0.0").await.expect_err("no such version");
     assert_eq!(version.exit_class(), 3);

@@ -146,9 +146,12 @@ impl RegistryError {
                 Some("run it once without `--offline`, so that the registry is in the cache".to_owned())
             }
             Self::Unreachable { .. } => {
-                Some("check the connection: curl -I https://plugins.nself.org/registry.json".to_owned())
+                Some("see which address answers, and why others do not: nself plugin doctor".to_owned())
             }
             Self::UnknownRegistry { .. } => Some("leave `--registry` away, or name one of these".to_owned()),
+            Self::NoPlugin { nearest, is_certain: false, .. } if nearest.is_empty() => {
+                Some("see which registry answers, and why others do not: nself plugin doctor".to_owned())
+            }
             Self::NoPlugin { nearest, .. } if nearest.is_empty() => {
                 Some("`nself plugin list` shows what there is".to_owned())
             }

@@ -23,5 +23,5 @@ pub(super) fn services(list: &Loose<'_>) -> Vec<ServiceNeed> {
         }),
         name => word(name).map(ServiceNeed::named),
     };
-    values.iter().filter_map(need).collect()
+    values.iter().filter_map(need).map(ServiceNeed::with_usual_variables).collect()
 }

@@ -194,6 +194,10 @@ impl<'b> Collector<'b> {
                     Err(error) => self.contents.warnings.push(format!("in plugin set `{}`: {error}", shown(set))),
                 }
             }
+            if members.is_empty() {
+                self.contents.warnings.push(format!("plugin set `{}` is left out: it names no plugin", shown(set)));
+                continue;
+            }
             self.contents.sets.insert(set.to_string(), members);
         }
     }

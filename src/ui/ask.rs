@@ -2,13 +2,16 @@
 
 use std::io::{self, IsTerminal};
 
-use dialoguer::console::Term;
+use dialoguer::console::{Term, truncate_str};
 use dialoguer::{Confirm, Input, MultiSelect, Password};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use super::Output;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
+
+/// The columns before a choice (`> [x] `), and one after it, lest the cursor goes on to the next line.
+const MARKS: usize = 7;
 
 /// One thing to choose.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +40,9 @@ impl Output {
     /// Asks a question that yes or no answers, where [`Output::has_person`].
     pub async fn agree(&self, interrupt: &Interrupt, question: &str) -> Result<bool, Error> {
         let question = question.to_owned();
-        answer(interrupt, move || Confirm::new().with_prompt(question).default(false).interact()).await
+        // Enter ends the answer: a key that slips, or a word with a y in it, must not be one.
+        let prompt = move || Confirm::new().with_prompt(question).default(false).wait_for_newline(true).interact();
+        answer(interrupt, prompt).await
     }
 
     /// Lets the user choose any number of things: space chooses, Enter ends. Gives their places.
@@ -47,7 +52,10 @@ impl Output {
         question: &str,
         choices: Vec<Choice>,
     ) -> Result<Vec<usize>, Error> {
-        let items: Vec<(String, bool)> = choices.into_iter().map(|choice| (choice.text, choice.is_chosen)).collect();
+        // A line that the terminal breaks in two would be drawn again below itself with every key.
+        let width = usize::from(Term::stderr().size().1).saturating_sub(MARKS);
+        let items = choices.into_iter().map(|Choice { text, is_chosen }| (cut(&text, width), is_chosen));
+        let items: Vec<(String, bool)> = items.collect();
         let question = question.to_owned();
         let prompt = move || MultiSelect::new().with_prompt(question).items_checked(items).max_length(20).interact();
         answer(interrupt, prompt).await
@@ -62,6 +70,11 @@ impl Output {
             answer(interrupt, move || Input::new().with_prompt(question).interact_text()).await
         }
     }
+}
+
+/// The text if it is at most so many columns wide, else its beginning.
+fn cut(text: &str, columns: usize) -> String {
+    truncate_str(text, columns, "…").into_owned()
 }
 
 /// Waits for the answer or for Ctrl-C, which at some questions reaches the reading and at others comes as a signal. The

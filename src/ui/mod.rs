@@ -1,6 +1,7 @@
 //! Everything that is printed: answers to standard output, the rest to standard error. The only place that prints.
 
 mod ask;
+mod commands;
 mod progress;
 mod style;
 pub mod table;
@@ -10,6 +11,7 @@ use std::io::{self, IsTerminal, Write};
 use serde_json::{Map, Value, json};
 
 pub use ask::Choice;
+pub use commands::quoted;
 pub use progress::{Event, Reporter};
 pub use style::Style;
 
@@ -47,6 +49,8 @@ pub trait Report {
 #[derive(Debug, Clone)]
 pub struct Output {
     json: bool,
+    /// The flags that name the project, for the commands that texts tell the user to run.
+    project_flags: Option<String>,
     /// For standard output.
     pub style: Style,
     error_style: Style,
@@ -68,6 +72,7 @@ impl Output {
         };
         Self {
             json: flags.json,
+            project_flags: commands::project_flags(flags),
             style: Style::new(flags.color, no_color, stdout),
             error_style: Style::new(flags.color, no_color, stderr),
             verbosity,
@@ -82,7 +87,7 @@ impl Output {
 
     /// A reporter of progress on standard error.
     pub fn reporter(&self) -> Reporter {
-        Reporter::new(self.verbosity, self.is_animated, self.error_style)
+        Reporter::new(self.verbosity, self.is_animated, self.error_style, self.project_flags.clone())
     }
 
     /// Prints an answer and gives the exit code.
@@ -95,10 +100,11 @@ impl Output {
             document.insert("schema".into(), report.schema().into());
             document.insert("status".into(), report.status().into());
             document.extend(report.json());
+            commands::name_project_in(&mut document, self.project_flags.as_deref());
             serde_json::to_string_pretty(&Value::Object(document)).unwrap_or_default()
         } else {
             report.errors().into_iter().for_each(|error| self.print_error(error));
-            report.text(self.style)
+            commands::name_project(&report.text(self.style), self.project_flags.as_deref())
         };
         if !text.is_empty() {
             self.line(&text);
@@ -115,7 +121,11 @@ impl Output {
     /// Prints an error: to standard error for people, as the one document with `--json`. Gives its exit code.
     pub fn error(&self, schema: &str, error: &Error) -> u8 {
         if self.json {
-            let document = json!({ "schema": schema, "status": "failed", "error": error_json(error) });
+            let mut document = Map::new();
+            document.insert("schema".into(), schema.into());
+            document.insert("status".into(), "failed".into());
+            document.insert("error".into(), error_json(error));
+            commands::name_project_in(&mut document, self.project_flags.as_deref());
             self.line(&serde_json::to_string_pretty(&document).unwrap_or_default());
         } else {
             self.print_error(error);
@@ -126,7 +136,8 @@ impl Output {
     /// Prints an error as text, whatever the format of the answer.
     pub fn print_error(&self, error: &Error) {
         let mut stderr = io::stderr().lock();
-        let _ = writeln!(stderr, "{}", error_text(error, self.error_style));
+        let text = error_text(error, self.error_style);
+        let _ = writeln!(stderr, "{}", commands::name_project(&text, self.project_flags.as_deref()));
     }
 
     /// Prints a line to standard error, for what is no error and no progress.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use super::commands::name_project;
 use super::{Style, safe};
 use crate::settings::Verbosity;
 
@@ -32,6 +33,8 @@ pub struct Reporter {
     verbosity: Verbosity,
     style: Style,
     bars: Option<Arc<Bars>>,
+    /// For the commands that warnings name.
+    project_flags: Option<String>,
 }
 
 struct Bars {
@@ -47,10 +50,10 @@ impl std::fmt::Debug for Reporter {
 
 impl Reporter {
     /// A reporter with moving lines (`is_animated`) or plain ones.
-    pub fn new(verbosity: Verbosity, is_animated: bool, style: Style) -> Self {
+    pub fn new(verbosity: Verbosity, is_animated: bool, style: Style, project_flags: Option<String>) -> Self {
         let bars =
             is_animated.then(|| Arc::new(Bars { all: MultiProgress::new(), by_plugin: Mutex::new(HashMap::new()) }));
-        Self { verbosity, style, bars }
+        Self { verbosity, style, bars, project_flags }
     }
 
     /// Reports one event.
@@ -59,7 +62,10 @@ impl Reporter {
             return;
         }
         match (&self.bars, event) {
-            (_, Event::Warning { text }) => self.print(&format!("{} {}", self.style.warning("warning:"), safe(text))),
+            (_, Event::Warning { text }) => {
+                let text = name_project(&safe(text), self.project_flags.as_deref());
+                self.print(&format!("{} {text}", self.style.warning("warning:")));
+            }
             (_, Event::Detail { plugin, text }) => {
                 if self.verbosity == Verbosity::Verbose {
                     self.print(&format!("{plugin}: {}", safe(text)));

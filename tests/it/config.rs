@@ -72,6 +72,8 @@ fn the_places_of_a_value_win_in_their_documented_order() {
     assert_eq!(seen(&sandbox, &[]), "stored");
     sandbox.write_env("PROBE_COLOUR=env");
     assert_eq!(seen(&sandbox, &[]), "env");
+    let told = sandbox.plugin(&["config", &package.name, "set", "PROBE_COLOUR", "stored"]).ok();
+    told.answers(&[".env sets it too and goes before"]);
     for file in [".env.dev", ".env.local", ".env.plugins"] {
         sandbox.write(file, &format!("PROBE_COLOUR={file}\n"));
         assert_eq!(seen(&sandbox, &[]), file);

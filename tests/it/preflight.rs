@@ -19,7 +19,7 @@ fn a_port_that_a_process_holds_is_found_before_the_download() {
     let outcome = sandbox.plugin(&["install", &package.name]).ends_with(6).says(&[
         &format!("port {} of `{}` is held by the process", package.number(), package.name),
         &own,
-        &format!("choose another port: {}=", package.port_variable()),
+        &format!("choose another port: nself plugin config {} set {} ", package.name, package.port_variable()),
         &format!("nself plugin install {}", package.name),
     ]);
     assert_eq!(registry.downloads(&package), 0, "nothing is fetched for a port that is taken");
@@ -45,14 +45,34 @@ fn the_hints_port_works() {
     let registry = Registry::start();
     let package = Package::new("probe");
     registry.add(&package);
-    let mut sandbox = Sandbox::of(&registry);
+    let sandbox = Sandbox::of(&registry);
     let _held = TcpListener::bind(("127.0.0.1", package.number())).unwrap();
     let outcome = sandbox.plugin(&["install", &package.name]).ends_with(6);
-    let hint = outcome.stderr.split(&format!("{}=", package.port_variable())).nth(1).unwrap();
-    let port = hint.split_whitespace().next().unwrap().to_owned();
-    sandbox.set(&package.port_variable(), port.clone());
-    sandbox.plugin(&["install", &package.name]).ok().answers(&[&format!("http://127.0.0.1:{port}")]);
-    assert_eq!(ask(port.parse().unwrap(), "/health").0, 200);
+    let commands = outcome.stderr.split("choose another port: ").nth(1).unwrap().lines().next().unwrap();
+    for command in commands.split(" && ") {
+        let words: Vec<&str> = command.strip_prefix("nself plugin ").unwrap().split(' ').collect();
+        sandbox.plugin(&words).ok();
+    }
+    let port = sandbox.plugin(&["config", &package.name, "get", &package.port_variable(), "--reveal"]).ok().stdout;
+    assert_eq!(ask(port.trim().parse().unwrap(), "/health").0, 200);
+    // What was chosen holds from now on.
+    sandbox.plugin(&["install", &package.name]).ok().answers(&["installed already"]);
+}
+
+#[test]
+fn the_hint_of_a_port_names_the_place_where_it_is_set() {
+    let registry = Registry::start();
+    let package = Package::new("probe");
+    registry.add(&package);
+    let mut sandbox = Sandbox::of(&registry);
+    let _held = TcpListener::bind(("127.0.0.1", package.number())).unwrap();
+    let (variable, taken) = (package.port_variable(), package.number());
+    sandbox.write(".env.plugins", &format!("{variable}={taken}\n"));
+    let file = sandbox.work().join(".env.plugins").display().to_string();
+    sandbox.plugin(&["install", &package.name]).ends_with(6).says(&[&format!("set {variable}="), &file]);
+    sandbox.set(&variable, taken.to_string());
+    let told = format!(" nself plugin install {}", package.name);
+    sandbox.plugin(&["install", &package.name]).ends_with(6).says(&[&format!("port: {variable}="), &told]);
 }
 
 #[test]
@@ -64,6 +84,61 @@ fn two_plugins_of_one_command_cannot_have_the_same_port() {
     registry.add(&second);
     let sandbox = Sandbox::of(&registry);
     sandbox.plugin(&["install", &first.name, &second.name]).ends_with(10).says(&["is wanted by both"]);
+}
+
+#[test]
+fn of_two_plugins_that_want_one_port_it_is_the_first_that_gets_it() {
+    let registry = Registry::start();
+    let first = Package::new("first");
+    let second = Package::new("second").port(first.port);
+    registry.add(&first);
+    registry.add(&second);
+    let sandbox = Sandbox::of(&registry);
+    for _ in 0..5 {
+        for (one, other) in [(&first, &second), (&second, &first)] {
+            let outcome = sandbox.plugin(&["install", &one.name, &other.name, "--dry-run"]).ends_with(10);
+            outcome.says(&[&format!("by both `{}` and `{}`", one.name, other.name)]);
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_changed_stays_and_is_not_called_absent() {
+    let sandbox = Sandbox::new();
+    let package = Package::new("probe");
+    sandbox.install(&package, &[]).ok();
+    let id = sandbox.container_id(&package.name);
+    let wrong = format!("{}=notaport", package.port_variable());
+    let outcome = sandbox.plugin(&["install", &package.name, "--env", &wrong]).ends_with(6);
+    outcome.answers(&["is not changed: 1.0.0 stays installed"]);
+    assert_eq!(sandbox.container_id(&package.name), id);
+}
+
+#[test]
+fn commands_that_are_told_mean_the_project_that_was_meant() {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.path("a project");
+    std::fs::create_dir(&folder).unwrap();
+    let flags = format!("nself plugin --project-dir '{}' --project other install", folder.display());
+    let words = ["status", "absent", "--project-dir", folder.to_str().unwrap(), "--project", "other"];
+    sandbox.plugin(&words).ends_with(3).says(&[&flags]);
+    let document = sandbox.plugin(&[&words[..], &["--json"]].concat()).ends_with(3).json();
+    assert!(document["error"]["hint"].as_str().unwrap().contains(&flags), "{document}");
+}
+
+#[test]
+fn an_env_file_that_may_name_another_project_is_not_passed_over_by_what_changes_something() {
+    let sandbox = Sandbox::new();
+    let package = Package::new("probe");
+    sandbox.install(&package, &[]).ok();
+    sandbox.write(".env.plugins", "PROJECT_NAME=other\nnot a line\n");
+    for words in [&["stop"][..], &["remove"], &["config"]] {
+        let further: &[&str] = if words == ["config"] { &["set", "A", "b"] } else { &[] };
+        let words = [words, &[&package.name], further].concat();
+        sandbox.plugin(&words).ends_with(6).says(&[".env.plugins", "line 2"]);
+    }
+    assert!(sandbox.container(&package.name).is_some());
+    sandbox.plugin(&["remove", &package.name, "--project", &sandbox.project]).ok();
 }
 
 #[test]
@@ -112,7 +187,11 @@ fn a_malformed_env_line_is_told_by_file_line_and_key_and_never_by_value() {
         .says(&[".env.local` line 3", "`PASS-WORD` is no variable name", "hint: mend it"])
         .hides(&["canary-hunter2"]);
     sandbox.write(".env.local", "A=1\ncanary-hunter2\n");
-    sandbox.install(&package, &[]).ends_with(6).says(&["line 2", "there is no `=`"]).hides(&["canary-hunter2"]);
+    sandbox
+        .install(&package, &[])
+        .ends_with(6)
+        .says(&["line 2", "the line is no KEY=VALUE"])
+        .hides(&["canary-hunter2"]);
     // What only looks goes on, and says what it passed over.
     sandbox.plugin(&["status"]).ok().says(&["passed over", ".env.local"]).hides(&["canary-hunter2"]);
 }

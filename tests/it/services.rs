@@ -56,6 +56,21 @@ fn backend_runs(sandbox: &Sandbox, service: &str) -> String {
     name
 }
 
+#[test]
+fn a_service_that_is_only_named_is_given_by_its_usual_variable() {
+    for (service, variable, address) in
+        [("postgres", "POSTGRES_URL", "postgres://somewhere/db"), ("minio", "MINIO_URL", "http://somewhere")]
+    {
+        let sandbox = Sandbox::new();
+        let package = Package::new("probe").edit(|manifest| manifest["requires"] = json!({ "services": [service] }));
+        let refused = sandbox.install(&package, &[]).ends_with(6);
+        refused.says(&[&format!("needs {service}"), &format!("config {} set ", package.name), "_URL URL"]);
+        sandbox.install(&package, &["--env", &format!("{variable}={address}")]).ok();
+        let taken = if service == "postgres" { "DATABASE_URL" } else { variable };
+        assert_eq!(variable_given_to(&sandbox, &package, taken).as_deref(), Some(address));
+    }
+}
+
 /// Speaks to a Redis on loopback in its inline form.
 fn redis(port: u16, command: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
@@ -126,7 +141,7 @@ fn what_redis_holds_outlives_its_removal() {
 fn a_taken_port_leaves_redis_unpublished_and_still_of_use() {
     let (_registry, package, sandbox, port) = world();
     let taken = TcpListener::bind(("127.0.0.1", port)).unwrap();
-    sandbox.plugin(&["install", &package.name, "--verbose"]).ok().says(&["is not published on port"]);
+    sandbox.plugin(&["install", &package.name, "--verbose"]).ok().says(&["warning: `redis` is not published on port"]);
     assert!(sandbox.container("redis").unwrap()["HostConfig"]["PortBindings"].as_object().unwrap().is_empty());
     assert!(address_given_to(&sandbox, &package).is_some());
     // A port that became free is no reason to make a running redis anew.
@@ -134,6 +149,9 @@ fn a_taken_port_leaves_redis_unpublished_and_still_of_use() {
     drop(taken);
     sandbox.plugin(&["install", &package.name]).ok();
     assert_eq!(sandbox.container_id("redis"), id);
+    // Who names it and has set its port wants it there.
+    sandbox.plugin(&["install", "redis"]).ok();
+    assert!(!sandbox.container("redis").unwrap()["HostConfig"]["PortBindings"].as_object().unwrap().is_empty());
 }
 
 #[test]
@@ -245,14 +263,14 @@ fn beside_a_backend_a_person_is_asked_before_a_service_is_installed() {
     sandbox.write("docker-compose.yml", "services: {}\n");
     sandbox.plugin(&["list"]).ok();
     let before = State::of(&sandbox);
-    let (code, said) = answered(&sandbox, &package, "n");
+    let (code, said) = answered(&sandbox, &package, "n\r");
     assert_eq!(code, 6, "{said}");
     assert!(said.contains("it was not to be installed") && said.contains("PROBE_STORE_URL"), "{said}");
     before.assert_unchanged(&sandbox, &said);
     let (code, said) = answered(&sandbox, &package, "\u{3}");
     assert_eq!(code, 130, "{said}");
     before.assert_unchanged(&sandbox, &said);
-    let (code, said) = answered(&sandbox, &package, "y");
+    let (code, said) = answered(&sandbox, &package, "y\r");
     assert_eq!(code, 0, "{said}");
     assert!(address_given_to(&sandbox, &package).is_some());
 }

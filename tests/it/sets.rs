@@ -88,11 +88,15 @@ fn in_ci_missing_secrets_are_all_listed_and_leave_their_plugin_out() {
 fn a_registry_can_name_more_sets_and_an_unknown_one_is_not_found() {
     let (registry, packages, sandbox) = world(&["chat", "video"]);
     let mut document: Value = serde_json::from_slice(&registry.document()).unwrap();
-    document["sets"] = json!({ "media": ["chat", "video"] });
+    document["sets"] = json!({ "media": ["chat", "video"], "core": ["chat"], "empty": [], "odd": 7 });
     registry.server.answer("/registry.json", Answer::Bytes(document.to_string().into_bytes()));
     sandbox.plugin(&["install", "--set", "media"]).ok();
     assert!(packages.iter().all(|package| sandbox.container(&package.name).is_some()));
     sandbox.plugin(&["install", "--set", "medai"]).ends_with(3).says(&["`medai`", "core, auth, integrations, media"]);
+    for (set, why) in [("empty", "it names no plugin"), ("odd", "it is no list of names")] {
+        sandbox.plugin(&["install", "--set", set]).ends_with(3).says(&[why]);
+        sandbox.plugin(&["setup", "--yes", "--set", set]).ends_with(3).says(&[why]);
+    }
     sandbox.plugin(&["install"]).ends_with(2);
 }
 
@@ -133,7 +137,16 @@ fn a_running_backend_is_restarted_after_a_set_and_only_then() {
 fn a_backend_that_does_not_restart_makes_it_partly_done() {
     let (_registry, _packages, mut sandbox) = world(&CORE);
     backend(&mut sandbox, 7);
+    let failed = sandbox.plugin(&["install", "--core-only"]).ends_with(10);
+    failed.answers(&["could not be restarted (exit code 7)"]).says(&["ended with exit code 7"]);
+    // The change has still to be seen: another run tries again, and none after that which succeeded.
     sandbox.plugin(&["install", "--core-only"]).ends_with(10).answers(&["could not be restarted (exit code 7)"]);
+    std::fs::remove_dir_all(sandbox.path("bin")).unwrap();
+    let told = backend(&mut sandbox, 0);
+    std::fs::remove_file(&told).unwrap();
+    sandbox.plugin(&["install", "--core-only"]).ok().answers(&["the backend was restarted"]);
+    sandbox.plugin(&["install", "--core-only"]).ok();
+    assert_eq!(std::fs::read_to_string(&told).unwrap(), "restart\n");
 }
 
 /// The calls of the installation script that nself-chat 0.9.1 ships, in its order.

@@ -50,11 +50,14 @@ fn a_default_does_not_hide_what_is_set_elsewhere() {
 fn without_a_terminal_nothing_is_asked_and_the_flags_are_named() {
     let (_registry, sandbox) = world();
     let before = State::of(&sandbox);
-    for words in [&["setup"][..], &["setup", "--core-only"], &["setup", "--all", "--json"]] {
+    for words in [&["setup"][..], &["setup", "--core-only"], &["setup", "--core-only", "--json"]] {
         let outcome = sandbox.plugin(words).ends_with(2);
         let said = format!("{}{}", outcome.stdout, outcome.stderr);
         assert!(said.contains("nself plugin setup --core-only --yes"), "{outcome}");
     }
+    // What was asked for stands in the command.
+    let words = ["setup", "realtime", "--set", "media"];
+    sandbox.plugin(&words).ends_with(2).says(&["nself plugin setup realtime --set media --yes"]);
     before.assert_unchanged(&sandbox, &"nothing was asked for");
 }
 
@@ -112,7 +115,7 @@ fn git_that_would_commit_the_file_is_warned_of() {
     let git =
         |words: &[&str]| Command::new("git").args(words).current_dir(sandbox.work()).output().expect("git is there");
     assert!(git(&["init", "-q"]).status.success());
-    sandbox.plugin(&["setup", "stripe", "--yes"]).ok().answers(&["git would commit", ">> .gitignore"]);
+    sandbox.plugin(&["setup", "stripe", "--yes"]).ok().says(&["git would commit", "/.gitignore"]);
     sandbox.write(".gitignore", ".env*\n");
     sandbox.plugin(&["setup", "stripe", "--yes"]).ok().hides(&["git would commit"]);
 }
@@ -132,7 +135,7 @@ fn realtime_alone() -> Vec<(&'static str, String)> {
         ("Which sets?", "\r".to_owned()),
         ("Which plugins?", format!("{NEXT}{NEXT}{NEXT}\r")),
         ("realtime needs REALTIME_KEY (The key)", "hunter2 with $\r".to_owned()),
-        ("Install 1 plugins into project", "y".to_owned()),
+        ("Install 1 plugin into project", "y\r".to_owned()),
     ]
 }
 
@@ -153,7 +156,7 @@ fn a_person_chooses_answers_and_agrees() {
     let mut terminal = guided(&sandbox);
     let shown = converse(&mut terminal, &realtime_alone());
     let (sets, plan) = (&shown[1], &shown[3]);
-    assert!(sets.contains("core (what a backend needs): realtime, notifications, jobs, file-processing"), "{sets}");
+    assert!(sets.contains("core: realtime, notifications, jobs, file-processing (what"), "{sets}");
     assert!(plan.contains("realtime") && plan.contains("1.0.0") && plan.contains("a new file"), "{plan}");
     assert!(!plan.contains("hunter2"), "a secret is not shown: {plan}");
     let rest = terminal.exp_eof().unwrap();
@@ -186,7 +189,7 @@ fn ctrl_c_at_any_question_changes_nothing() {
     sandbox.plugin(&["list"]).ok();
     let before = State::of(&sandbox);
     let mut questions = realtime_alone();
-    questions.insert(2, (GRANT, "y".to_owned()));
+    questions.insert(2, (GRANT, "y\r".to_owned()));
     for place in 0..questions.len() {
         let mut cancelled = questions[..=place].to_vec();
         cancelled[place].1 = CTRL_C.to_owned();
@@ -204,7 +207,7 @@ fn no_is_an_answer_too() {
     let (_registry, sandbox) = world();
     let mut terminal = guided(&sandbox);
     let mut questions = realtime_alone();
-    questions[3].1 = "n".to_owned();
+    questions[3].1 = "n\r".to_owned();
     converse(&mut terminal, &questions);
     let rest = terminal.exp_eof().unwrap();
     assert!(rest.contains("nothing was changed"), "{rest}");
@@ -217,16 +220,16 @@ fn no_is_an_answer_too() {
 fn power_over_the_machine_is_granted_by_plugin_and_a_no_leaves_that_one_out() {
     let (_registry, sandbox) = powerful_world();
     let mut terminal = guided(&sandbox);
-    let plan = ("Install 1 plugins into project", "y".to_owned());
+    let plan = ("Install 1 plugin into project", "y\r".to_owned());
     let plugins = ("Which plugins?", format!("\u{1b}[B{NEXT}{NEXT}\r"));
-    converse(&mut terminal, &[("Which sets?", "\r".to_owned()), plugins, (GRANT, "n".to_owned()), plan]);
+    converse(&mut terminal, &[("Which sets?", "\r".to_owned()), plugins, (GRANT, "n\r".to_owned()), plan]);
     terminal.exp_eof().unwrap();
     assert_eq!(exit_code(&terminal), 0);
     assert!(sandbox.container("realtime").is_none() && sandbox.container("notifications").is_some());
 
     let mut questions = realtime_alone();
     // What is installed is chosen too: it is taken off here.
-    questions.insert(2, (GRANT, "y".to_owned()));
+    questions.insert(2, (GRANT, "y\r".to_owned()));
     let mut terminal = guided(&sandbox);
     converse(&mut terminal, &questions);
     terminal.exp_eof().unwrap();
@@ -301,8 +304,8 @@ fn what_needs_a_plugin_that_is_left_out_is_left_out_too() {
     before.assert_unchanged(&sandbox, &refused);
     // By a no to what it asks for.
     let mut terminal = sandbox.terminal(&["plugin", "setup", "stripe", "notifications"]);
-    let plan = ("Install 1 plugins into project", "y".to_owned());
-    converse(&mut terminal, &[(GRANT, "n".to_owned()), plan]);
+    let plan = ("Install 1 plugin into project", "y\r".to_owned());
+    converse(&mut terminal, &[(GRANT, "n\r".to_owned()), plan]);
     terminal.exp_eof().unwrap();
     assert_eq!(exit_code(&terminal), 0);
     assert!(sandbox.container("stripe").is_none() && sandbox.container("notifications").is_some());

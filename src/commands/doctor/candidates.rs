@@ -22,7 +22,7 @@ use crate::package::archive::Archive;
 use crate::package::manifest::Manifest;
 use crate::package::{Package, PackageError};
 use crate::plan::DEFAULT_MEMORY;
-use crate::preflight::{self, Problem};
+use crate::preflight::{self, PortMover, Problem};
 use crate::registry::{ArchiveAddress, Ask, Catalog, RegistryError, Release};
 use crate::state::Receipt;
 
@@ -40,6 +40,8 @@ pub(super) struct Ground<'a> {
 /// A plugin as far as it is known.
 struct Candidate {
     name: PluginName,
+    /// What the command line calls it.
+    word: String,
     standing: Standing,
     receipt: Option<Receipt>,
     manifest: Option<Manifest>,
@@ -128,8 +130,8 @@ impl Ground<'_> {
         if let Some(manifest) = &manifest {
             finder.take_needs(target, manifest).await;
         }
-        let (name, services) = (target.name.clone(), target.services.clone());
-        Ok(Candidate { name, standing, receipt: None, manifest, release, services })
+        let (name, word, services) = (target.name.clone(), target.word(), target.services.clone());
+        Ok(Candidate { name, word, standing, receipt: None, manifest, release, services })
     }
 
     fn installed(&self, target: &Target) -> Result<Candidate, Trouble> {
@@ -145,8 +147,8 @@ impl Ground<'_> {
             registry: target.registry_or(receipt.as_ref()),
             container: self.container(&name),
         };
-        let services = target.services.clone();
-        Ok(Candidate { name, standing, receipt, manifest: Some(manifest), release: None, services })
+        let (word, services) = (target.word(), target.services.clone());
+        Ok(Candidate { name, word, standing, receipt, manifest: Some(manifest), release: None, services })
     }
 
     fn container(&self, plugin: &PluginName) -> ContainerFacts {
@@ -183,8 +185,13 @@ impl Ground<'_> {
     async fn ports(&self, candidate: &Candidate, problems: &mut Vec<Problem>) -> Vec<PortFacts> {
         let mut ports = Vec::new();
         for (port, variable, is_optional) in self.wanted_ports(candidate, problems) {
+            // Who holds a port that may be the plugin's own is not known without the engine.
+            if self.engine.is_none() && candidate.receipt.is_some() {
+                continue;
+            }
             let state = self.port_state(&candidate.name, port).await;
-            ports.push(PortFacts { port, variable, is_optional, state });
+            let mover = PortMover::of(self.variables, &candidate.name, &candidate.word, variable.as_deref());
+            ports.push(PortFacts { port, mover, is_optional, state });
         }
         ports
     }
@@ -198,13 +205,14 @@ impl Ground<'_> {
         let listed = candidate.manifest.iter().flat_map(|manifest| &manifest.ports).filter_map(|port| {
             let wanted = (port.port, port.variable.clone(), port.optional);
             let Some(receipt) = &candidate.receipt else { return Some(wanted) };
+            let is_set = |key: &String| self.variables.find(candidate.name.as_str(), key).is_some();
+            if port.variable.as_ref().is_some_and(is_set) {
+                return Some(wanted);
+            }
             // Without one, another had the port when this plugin was installed, and it does without.
             let taken = receipt.ports.iter().find(|taken| taken.name == port.name)?;
-            let was_moved = |key: &String| {
-                receipt.may_be_given_once(key) && self.variables.find(candidate.name.as_str(), key).is_none()
-            };
-            let host = if port.variable.as_ref().is_some_and(was_moved) { taken.host } else { port.port };
-            Some((host, wanted.1, false))
+            let was_moved = port.variable.as_ref().is_some_and(|key| receipt.may_be_given_once(key));
+            Some((if was_moved { taken.host } else { port.port }, wanted.1, false))
         });
         let moved = listed.chain(main).filter_map(|(port, variable, optional)| {
             match preflight::host_port(&candidate.name, variable.as_deref(), port, self.variables) {

@@ -7,7 +7,7 @@ use crate::docker::PortHolder;
 use crate::machine::size;
 use crate::name::PluginName;
 use crate::package::manifest::Variable;
-use crate::preflight::{self, Problem};
+use crate::preflight::{self, PortMover, Problem};
 
 /// What is known of one plugin.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl PluginFacts {
 #[derive(Debug)]
 pub(super) struct PortFacts {
     pub(super) port: u16,
-    pub(super) variable: Option<String>,
+    pub(super) mover: Option<PortMover>,
     pub(super) is_optional: bool,
     pub(super) state: PortState,
 }
@@ -187,7 +187,7 @@ fn port_line(facts: &PluginFacts, port: &PortFacts) -> Finding {
         PortState::Own => Finding::ok("ports", name, format!("{number} is published by its own container")),
         PortState::Free => Finding::ok("ports", name, format!("{number} is free")),
         PortState::Held(holder) => {
-            let problem = preflight::port_taken(&facts.name, number, port.variable.as_deref(), holder);
+            let problem = preflight::port_taken(&facts.name, number, port.mover.as_ref(), holder);
             let mut finding = Finding::of_problem("ports", name, problem);
             if port.is_optional && !facts.is_installed() {
                 finding = Finding { level: super::finding::Level::Warning, ..finding };
@@ -208,13 +208,8 @@ fn wanted_twice(plugins: &[PluginFacts]) -> Vec<Finding> {
     for facts in plugins {
         for port in facts.ports.iter().filter(|port| port.state == PortState::Free) {
             let Some(other) = first.insert(port.port, facts) else { continue };
-            let message = format!("port {} is wanted by both `{}` and `{}`", port.port, other.name, facts.name);
-            let variable = port.variable.clone().unwrap_or_else(|| format!("{}_PORT", facts.name.variable_prefix()));
-            let free = port.port.saturating_add(10);
-            findings.push(
-                Finding::failed("ports", facts.name.as_str(), message)
-                    .mend(format!("move one of them: {variable}={free} nself plugin install {}", facts.name)),
-            );
+            let problem = preflight::port_wanted_twice(port.port, &other.name, &facts.name, port.mover.as_ref());
+            findings.push(Finding::of_problem("ports", facts.name.as_str(), problem));
         }
     }
     findings

@@ -1,7 +1,12 @@
 //! What the doctor says of plugins, from facts alone.
 
+use std::collections::HashMap;
+
 use super::super::finding::Level;
 use super::*;
+use crate::environment::Variables;
+use crate::project::{Project, Strictness};
+use crate::values::Values;
 
 fn facts(name: &str, standing: Standing) -> PluginFacts {
     PluginFacts {
@@ -30,8 +35,16 @@ fn installed(name: &str, state: &str) -> PluginFacts {
     facts(name, Standing::Installed { version: "1.0.0".into(), registry: "bundled".into(), container })
 }
 
+fn mover() -> PortMover {
+    let folder = tempfile::tempdir().unwrap();
+    let project = Project::read(folder.path(), None, Some("demo"), Strictness::Strict).unwrap();
+    let values = Values::read(folder.path(), "demo").unwrap();
+    let variables = Variables { flags: &[], process: &HashMap::new(), project: &project, values: &values };
+    PortMover::of(&variables, &"demo".parse().unwrap(), "demo", Some("DEMO_PORT")).unwrap()
+}
+
 fn port(number: u16, state: PortState) -> PortFacts {
-    PortFacts { port: number, variable: Some("DEMO_PORT".into()), is_optional: false, state }
+    PortFacts { port: number, mover: Some(mover()), is_optional: false, state }
 }
 
 fn of_check(plugins: &[PluginFacts], check: &str) -> Vec<Finding> {
@@ -70,7 +83,7 @@ fn a_taken_port_names_its_holder_and_the_variable() {
     let finding = &of_check(&[demo], "ports")[0];
     assert_eq!(finding.level, Level::Failed);
     assert!(finding.message.contains("held by the container `other`"));
-    assert!(finding.hint.as_ref().unwrap().contains("DEMO_PORT="));
+    assert!(finding.hint.as_ref().unwrap().contains("config demo set DEMO_PORT "));
 }
 
 #[test]

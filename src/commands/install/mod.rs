@@ -19,6 +19,8 @@ mod survey;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, OnceLock};
 
+use semver::Version;
+
 use crate::cli::{InstallArguments, VerifyChoice};
 use crate::context::Context;
 use crate::environment::INTERNAL_SECRET;
@@ -76,7 +78,7 @@ pub async fn run(cx: &Context, arguments: &InstallArguments) -> Result<InstallRe
     let project = cx.project(Strictness::Strict)?;
     let downloads = Downloads::default();
     let mut report = install(cx, &Request::new(arguments, &project, &downloads)).await?;
-    if !arguments.sets.is_empty() && report.has_changed() {
+    if !arguments.sets.is_empty() && (report.has_changed() || cx.state.owes_restart(&project.name)) {
         restart_after(cx, &project, &mut report, arguments.skip_restart).await?;
     }
     Ok(report)
@@ -99,6 +101,7 @@ pub async fn install(cx: &Context, request: &Request<'_>) -> Result<InstallRepor
         }
         Ok(InstallReport {
             project: shared.project.name.clone(),
+            unchanged: unchanged(cx, &shared.project.name, &results),
             results,
             restart: None,
             pending: Vec::new(),
@@ -106,6 +109,16 @@ pub async fn install(cx: &Context, request: &Request<'_>) -> Result<InstallRepor
         })
     })
     .await
+}
+
+/// The plugins that could not be changed and are installed nevertheless.
+fn unchanged(cx: &Context, project: &str, results: &[(String, Outcome)]) -> BTreeMap<String, Version> {
+    let failed = results.iter().filter(|(_, outcome)| outcome.error().is_some());
+    let installed = failed.filter_map(|(word, _)| {
+        let receipt = cx.state.receipt(project, &word.parse().ok()?).ok()??;
+        Some((word.clone(), receipt.version))
+    });
+    installed.collect()
 }
 
 /// All that [`install`] would install, dependencies included, by the word that asked for it; changes nothing.
@@ -168,10 +181,12 @@ async fn with_targets<T>(
         had_network: OnceLock::new(),
         claimed: Mutex::new(HashMap::new()),
     };
+    checks::claim_known_ports(&shared, &found)?;
     if found.iter().any(|(_, target)| target.is_ok()) {
         bring_along(&mut shared, &finder, request, &mut found).await?;
         found.retain(|entry| !is_denied(entry));
     }
+    checks::claim_known_ports(&shared, &found)?;
     work(&shared, found).await
 }
 

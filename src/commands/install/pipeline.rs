@@ -24,7 +24,7 @@ use crate::ui::Event;
 use crate::undo;
 use crate::values::Values;
 
-use super::checks::{check, check_port_early, leave_out_taken, wanted_ports};
+use super::checks::{LeftOut, check, check_port_early, leave_out_taken, wanted_ports};
 use super::current::find_current;
 use super::downloads::Downloads;
 use super::fitness::Fitness;
@@ -174,7 +174,7 @@ async fn stage_and_apply(
     let recipe = Recipe::choose(&package).map_err(refused)?;
     let variables = variables(shared, &before.values);
     let assembled = assemble(package.manifest(), &variables, &shared.services, &fs::random_secret);
-    let (wanted, notes) = want(shared, (package.manifest(), package.digest()), &assembled, before, transaction)?;
+    let (wanted, left_out) = want(shared, (package.manifest(), package.digest()), &assembled, before, transaction)?;
     let image =
         check_and_find_image(shared, target, (&wanted, &assembled, &before.observed), (&recipe, &package)).await?;
     let activation = activation(cx, &package, before.receipt.as_ref())?;
@@ -188,7 +188,10 @@ async fn stage_and_apply(
         other_projects: other_projects(cx, &shared.project.name, &target.name)?,
     };
     let (mut plan, undo) = plan::install(&wanted, &situation);
-    plan.notes.extend(notes);
+    for LeftOut { text, .. } in left_out.iter().filter(|port| port.is_asked_for && !shared.dry_run) {
+        cx.reporter.event(Event::Warning { text });
+    }
+    plan.notes.extend(left_out.into_iter().map(|port| port.text));
     if shared.dry_run {
         return Ok(Outcome::Planned(Box::new(plan)));
     }
@@ -271,14 +274,14 @@ pub(super) fn variables<'a>(shared: &'a Shared<'_>, values: &'a Values) -> Varia
     Variables { flags: &shared.flags, process: &shared.cx.process_environment, project: shared.project, values }
 }
 
-/// What the plugin should be like, and what the user should know of it.
+/// What the plugin should be like, and which of its ports are left out.
 pub(super) fn want<'a>(
     shared: &'a Shared<'_>,
     (manifest, digest): (&'a Manifest, Option<Digest>),
     assembled: &Assembled,
     before: &Before,
     transaction: &'a str,
-) -> Result<(Wanted<'a>, Vec<String>), Error> {
+) -> Result<(Wanted<'a>, Vec<LeftOut>), Error> {
     let variables = &variables(shared, &before.values);
     let ports = wanted_ports(manifest, variables).map_err(|problem| Error::Preflight(vec![problem]))?;
     let memory = preflight::memory_limit(manifest, variables).map_err(|problem| Error::Preflight(vec![problem]))?;
@@ -294,8 +297,8 @@ pub(super) fn want<'a>(
         memory,
         backend_network: before.observed.network(&backend).map(|network| network.name.clone()),
     };
-    let notes = leave_out_taken(shared, &mut wanted, before);
-    Ok((wanted, notes))
+    let left_out = leave_out_taken(shared, &mut wanted, before, variables);
+    Ok((wanted, left_out))
 }
 
 /// Looks at the engine side by side, since each takes it a moment; what stands in the way is told before a wrong image.

@@ -1,5 +1,8 @@
 //! What an installation tells at the end, for each plugin and in all.
 
+use std::collections::BTreeMap;
+
+use semver::Version;
 use serde_json::{Map, Value, json};
 
 use super::restart::Restart;
@@ -56,6 +59,8 @@ impl How {
 pub struct InstallReport {
     pub project: String,
     pub results: Vec<(String, Outcome)>,
+    /// The installed versions of plugins that could not be changed and so stay as they were.
+    pub unchanged: BTreeMap<String, Version>,
     /// What came of restarting the backend, where there is one and a set was installed.
     pub restart: Option<Restart>,
     /// Other plugins whose configuration has changed and whose restart was skipped.
@@ -124,7 +129,8 @@ impl Report for InstallReport {
         }
     }
 
-    /// 0 when all is done; with several plugins 10 when some are, and their own code when none is and all failed alike.
+    /// 0 when all is done; with several plugins 10 when some are. When none is: their own code where all failed alike, else
+    /// 6 where one could be known to fail beforehand.
     fn exit_code(&self) -> u8 {
         let codes: Vec<u8> = self.failures().map(Error::exit_code).collect();
         match codes.as_slice() {
@@ -138,7 +144,11 @@ impl Report for InstallReport {
                 let is_own = |error: &&Error| !matches!(error, Error::DependencyFailed { .. });
                 let own: Vec<u8> = self.failures().filter(is_own).map(Error::exit_code).collect();
                 let first = own.first().or(codes.first()).copied().unwrap_or(1);
-                if own.iter().all(|code| *code == first) { first } else { 1 }
+                match own.as_slice() {
+                    own if own.iter().all(|code| *code == first) => first,
+                    own if own.contains(&6) => 6,
+                    _ => 1,
+                }
             }
         }
     }
@@ -148,6 +158,9 @@ impl Report for InstallReport {
             let mut fields = Map::new();
             fields.insert("plugin".into(), name.as_str().into());
             fields.extend(outcome_json(outcome));
+            if let (Outcome::Failed(_), Some(version)) = (outcome, self.unchanged.get(name)) {
+                fields.insert("version".into(), version.to_string().into());
+            }
             Value::Object(fields)
         });
         let mut fields = Map::new();
@@ -178,7 +191,15 @@ impl Report for InstallReport {
     fn text(&self, style: Style) -> String {
         let mut lines = Vec::new();
         for (name, outcome) in &self.results {
-            outcome_text(name, outcome, style, &mut lines);
+            match (outcome, self.unchanged.get(name)) {
+                (Outcome::Failed(_), Some(version)) => {
+                    lines.push(format!(
+                        "{name} is {}: {version} stays installed as it was",
+                        style.failed("not changed")
+                    ));
+                }
+                _ => outcome_text(name, outcome, style, &mut lines),
+            }
         }
         if !self.pending.is_empty() {
             let names = self.pending.join(" ");

@@ -61,13 +61,21 @@ async fn restart_backend(cx: &Context, project: &Project, is_skipped: bool) -> R
         return Ok(Some(Restart::Skipped));
     }
     cx.reporter.event(Event::Started { plugin: "backend", what: "nself restart" });
+    // Until it has succeeded the next command has it to do, whatever becomes of this one.
+    cx.state.owe_restart(&project.name)?;
     let code = backend::run(&program, &["restart"], &project.folder).await;
+    if code == 0 {
+        cx.state.settle_restart(&project.name)?;
+    } else {
+        let text = format!("the backend could not be restarted: nself restart ended with exit code {code}");
+        cx.reporter.event(Event::Warning { text: &text });
+    }
     cx.reporter.event(Event::Finished { plugin: "backend", text: if code == 0 { "restarted" } else { "failed" } });
     Ok(Some(if code == 0 { Restart::Done } else { Restart::Failed(code) }))
 }
 
 /// After plugins were installed: makes those of the others anew whose configuration has changed, then restarts the
-/// backend where something was done. With `--skip-restart` both are left to the commands that the report names.
+/// backend where something was done, now or before a restart that failed. With `--skip-restart` both are left to the commands that the report names.
 pub async fn restart_after(
     cx: &Context,
     project: &Project,
@@ -85,7 +93,8 @@ pub async fn restart_after(
     let renewal = renew(cx, project, &others, extent).await?;
     report.results.extend(renewal.results);
     report.pending = renewal.pending;
-    if report.has_changed() && !cx.interrupt.is_wanted() {
+    let is_due = report.has_changed() || cx.state.owes_restart(&project.name);
+    if is_due && !cx.interrupt.is_wanted() {
         report.restart = restart_backend(cx, project, is_skipped).await?;
     }
     Ok(())

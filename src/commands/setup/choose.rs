@@ -68,7 +68,7 @@ async fn choose_sets(
         let purpose = purpose(set).map(|purpose| format!(" ({purpose})")).unwrap_or_default();
         let is_installed = !plugins.is_empty() && plugins.iter().all(|plugin| installed.contains(plugin));
         Choice {
-            text: safe(&format!("{set}{purpose}: {}", names.join(", "))),
+            text: safe(&format!("{set}: {}{purpose}", names.join(", "))),
             is_chosen: set == "core" || is_installed,
         }
     };

@@ -11,7 +11,7 @@ use crate::cli::{InstallArguments, SetupArguments};
 use crate::context::Context;
 use crate::environment::Variables;
 use crate::error::Error;
-use crate::name::PluginName;
+use crate::name::{PluginName, shown};
 use crate::project::{Project, Strictness};
 use crate::ui::{Event, table};
 use crate::values::Values;
@@ -29,7 +29,7 @@ pub async fn run(cx: &Context, arguments: SetupArguments) -> Result<SetupReport,
     if !is_guided && !arguments.yes {
         return Err(Error::Usage {
             message: "nobody can be asked what to set up: there is no terminal, or --json was given".into(),
-            hint: Some("say it with flags: nself plugin setup --core-only --yes".into()),
+            hint: Some(format!("say it with flags: nself plugin setup {} --yes", asked(&arguments))),
         });
     }
     // Until the plan is accepted, the project is only looked at; what is wrong with it is found first.
@@ -73,7 +73,21 @@ pub async fn run(cx: &Context, arguments: SetupArguments) -> Result<SetupReport,
     // What was installed before may read a variable that is new in the file.
     install::restart_after(cx, &project, &mut installed, arguments.skip_restart).await?;
     installed.is_set = true;
-    Ok(SetupReport { is_ignored_by_git: file.is_ignored_by_git(), file, installed })
+    let report = SetupReport { is_ignored_by_git: file.is_ignored_by_git(), file, installed };
+    if let Some(text) = report.git_warning() {
+        cx.reporter.event(Event::Warning { text: &text });
+    }
+    Ok(report)
+}
+
+/// The plugins and sets of the command line, in its words.
+fn asked(arguments: &SetupArguments) -> String {
+    let sets = &arguments.sets;
+    let flags = [(sets.core_only, "--core-only"), (sets.with_auth, "--with-auth"), (sets.all, "--all")];
+    let flags = flags.into_iter().filter(|(is_given, _)| *is_given).map(|(_, flag)| flag.to_owned());
+    let named = sets.sets.iter().map(|set| format!("--set {}", shown(set)));
+    let words: Vec<String> = arguments.plugins.iter().map(|word| shown(word)).chain(flags).chain(named).collect();
+    if words.is_empty() { "--core-only".to_owned() } else { words.join(" ") }
 }
 
 fn installation(arguments: &SetupArguments) -> InstallArguments {
@@ -101,11 +115,17 @@ async fn survey(cx: &Context, request: &Request<'_>) -> Result<Plan, Error> {
             Err(error) => refused.push((name, error)),
         }
     }
-    // Where nothing is left, the error is a plugin's own, not that of one which needs it.
-    refused.sort_by_key(|(_, error)| !matches!(error, Error::DependencyFailed { .. }));
+    // Where nothing is left, the error is a plugin's own, not that of one which needs it, and one that the user can mend
+    // on this machine before one that others must.
+    refused.sort_by_key(|(_, error)| match error {
+        Error::DependencyFailed { .. } => 0,
+        error if error.exit_code() == 6 => 2,
+        _ => 1,
+    });
     let last = if plan.is_empty() { refused.pop() } else { None };
     for (name, error) in &refused {
-        cx.reporter.event(Event::Warning { text: &format!("{name} is left out: {error}") });
+        let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+        cx.reporter.event(Event::Warning { text: &format!("{name} is left out: {error}{hint}") });
     }
     match last {
         Some((_, error)) => Err(error),
@@ -184,8 +204,8 @@ async fn confirm(cx: &Context, project: &Project, plan: &Plan, file: &file::EnvF
     cx.reporter.clear();
     cx.output.note(&table::render(&headings, &rows, cx.output.style));
     cx.output.note(&file.summary());
-    let count = plan.len();
-    let question = format!("Install {count} plugins into project {}?", project.name);
+    let count = if plan.len() == 1 { "1 plugin".to_owned() } else { format!("{} plugins", plan.len()) };
+    let question = format!("Install {count} into project {}?", project.name);
     cx.confirm(&question, "nself plugin setup --yes, with the plugins or sets that you want").await
 }
 

@@ -12,7 +12,20 @@ use crate::ui::{Report, Style};
 pub struct SetupReport {
     pub(super) installed: InstallReport,
     pub(super) file: EnvFile,
-    pub(super) is_ignored_by_git: bool,
+    /// `None` where there is no repository.
+    pub(super) is_ignored_by_git: Option<bool>,
+}
+
+impl SetupReport {
+    /// What is to be warned of where git would take the file along.
+    pub(super) fn git_warning(&self) -> Option<String> {
+        let EnvFile { path, .. } = &self.file;
+        let warning = || {
+            let command = self.file.ignoring_command();
+            format!("git would commit {}, which holds secrets; run: {command}", path.display())
+        };
+        (self.is_ignored_by_git == Some(false)).then(warning)
+    }
 }
 
 impl Report for SetupReport {
@@ -46,14 +59,6 @@ impl Report for SetupReport {
     }
 
     fn text(&self, style: Style) -> String {
-        let mut lines = vec![self.installed.text(style), self.file.summary()];
-        if !self.is_ignored_by_git {
-            let path = self.file.path.display();
-            let warning = style.warning("warning:");
-            lines.push(format!(
-                "{warning} git would commit {path}, which holds secrets; run: echo .env.plugins >> .gitignore"
-            ));
-        }
-        lines.join("\n")
+        [self.installed.text(style), self.file.summary()].join("\n")
     }
 }

@@ -31,7 +31,9 @@ pub(super) fn manifest(document: &Value) -> Result<Manifest, ManifestError> {
     imply_services(&mut requires, &name, &variables);
     for need in &mut requires.services {
         let declared = variables.iter().find(|variable| need.variable.as_ref() == Some(&variable.name));
-        need.aliases = declared.map(|variable| variable.aliases.clone()).unwrap_or_default();
+        if let Some(variable) = declared {
+            need.aliases.clone_from(&variable.aliases);
+        }
     }
     Ok(Manifest {
         description: text("description")?,
@@ -110,6 +112,7 @@ fn imply_services(requires: &mut Requires, plugin: &PluginName, variables: &[Var
             _ => {}
         }
     }
+    *services = std::mem::take(services).into_iter().map(ServiceNeed::with_usual_variables).collect();
 }
 
 /// The lowest and highest host versions of the first generation, as a range.

@@ -314,3 +314,75 @@ fn what_needs_a_plugin_that_is_left_out_is_left_out_too() {
 fn own_image(sandbox: &Sandbox) -> String {
     sandbox.foreign_image(&format!("{}:1", sandbox.project), &Package::new("probe").build_context())
 }
+
+#[test]
+fn a_malformed_line_shows_no_part_of_a_secret() {
+    let (_registry, sandbox) = world();
+    for (line, shown) in [
+        ("ALPHA_KEY: hunter2=", "`ALPHA_KEY` is not followed by `=`"),
+        ("ALPHA_KEY hunter2secret=", "`ALPHA_KEY` is not followed by `=`"),
+        ("MIIEvQ/hunter2==", "the line is no KEY=VALUE"),
+        ("hunter2", "the line is no KEY=VALUE"),
+        ("REALTIME_KEY=hunter2\0", "`REALTIME_KEY` holds a NUL byte"),
+    ] {
+        sandbox.write(".env.plugins", &format!("FIRST=1\n{line}\n"));
+        for words in [&["setup", "realtime", "--yes"][..], &["install", "realtime"], &["doctor"]] {
+            let outcome = sandbox.plugin(words).ends_with(6).hides(&["hunter2", "MIIE", "\0"]);
+            let said = format!("{}{}", outcome.stdout, outcome.stderr);
+            assert!(said.contains(&format!("line 2: {shown}")), "{line}: {outcome}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_goes_to_the_line_that_counts_and_not_into_another_value() {
+    let (_registry, sandbox) = world();
+    sandbox.write(".env.plugins", "X=\"a\nREALTIME_KEY=\nb\"\nREALTIME_KEY=\nREALTIME_KEY=\n");
+    sandbox.plugin(&["setup", "realtime", "--yes", "--env", "REALTIME_KEY=a b"]).ok();
+    let text = env_file(&sandbox).unwrap();
+    assert!(text.starts_with("X=\"a\nREALTIME_KEY=\nb\"\nREALTIME_KEY=\nREALTIME_KEY='a b'\n"), "{text}");
+}
+
+#[test]
+fn what_is_in_the_place_of_the_file_is_written_through_or_refused_with_what_helps() {
+    let (_registry, sandbox) = world();
+    let path = sandbox.work().join(".env.plugins");
+    let words = ["setup", "realtime", "--yes", "--env", "REALTIME_KEY=k"];
+    std::fs::create_dir(&path).unwrap();
+    sandbox.plugin(&words).ends_with(6).says(&["could not read", "hint: ", "mv "]);
+    std::fs::remove_dir(&path).unwrap();
+    std::os::unix::fs::symlink("secrets/plugins", &path).unwrap();
+    sandbox.plugin(&words).ends_with(6).says(&["is a link into the folder", "mkdir -p "]);
+    assert!(sandbox.container("realtime").is_none());
+    std::fs::create_dir(sandbox.work().join("secrets")).unwrap();
+    sandbox.plugin(&words).ok();
+    assert!(path.is_symlink());
+    let target = sandbox.work().join("secrets/plugins");
+    assert!(std::fs::read_to_string(&target).unwrap().contains("REALTIME_KEY=k\n"));
+    assert_eq!(std::fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn the_warning_of_git_is_no_part_of_the_answer_and_its_command_ends_it() {
+    let (_registry, sandbox) = world();
+    let shell = |script: &str| {
+        let done = Command::new("sh").args(["-ec", script]).current_dir("/").output().expect("there is a shell");
+        assert!(done.status.success(), "{script}: {done:?}");
+    };
+    let setup = || {
+        let outcome = sandbox.plugin(&["setup", "stripe", "--yes", "--json"]).ok();
+        let document = outcome.json();
+        assert_valid_output(&document);
+        (document["env_file"]["ignored_by_git"].clone(), outcome)
+    };
+    assert_eq!(setup().0, json!(null), "there is no repository");
+    shell(&format!("cd '{}' && git init -q && git add .env.plugins", sandbox.work().display()));
+    sandbox.write(".gitignore", "*.log");
+    let (ignored, outcome) = setup();
+    assert_eq!(ignored, json!(false));
+    let outcome = outcome.says(&["warning: git would commit"]);
+    assert!(!outcome.stdout.contains("git would commit"), "{outcome}");
+    let warning = outcome.stderr.lines().find(|line| line.contains("git would commit")).unwrap();
+    shell(warning.split_once("run: ").unwrap().1);
+    assert_eq!(setup().0, json!(true));
+}

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use crate::env_file::{Assignment, assignments};
 use crate::package::manifest::{Manifest, Variable};
-use crate::project::{Assignment, assignments};
 use crate::ui::safe;
 
 /// Above what is added to a file that was there.
@@ -197,7 +197,7 @@ fn fill(text: &str, read: &[Assignment], answers: &BTreeMap<String, String>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::project::parse_env;
+    use crate::env_file::parse_env;
 
     const CHAT: &str = r#"{"manifest_version": 2, "name": "chat", "version": "1.0.0", "description": "Rooms\nto talk",
         "requires": {"services": [{"name": "redis", "variable": "CHAT_REDIS_URL"}]},

@@ -252,7 +252,8 @@ fn place_ports(manifest: &Manifest, assembled: &mut Assembled) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::project::{Strictness, parse_env};
+    use crate::env_file::parse_env;
+    use crate::project::Strictness;
     use std::path::Path;
 
     struct Place {

@@ -1,10 +1,13 @@
 //! Files: private folders, durable writes, exchanges. The only home of file writes outside `package` and `registry`
 //! staging; every error carries what was being done to which path.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+
+/// As many links in a row as Linux follows.
+const MOST_LINKS: usize = 40;
 
 /// A file operation that failed.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +52,51 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
         let _ = fs::remove_file(&temporary);
     }
     written
+}
+
+/// Replaces a file in one step; its mode and owner stay. A new one is readable by its owner alone.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let before = match fs::metadata(path) {
+        Ok(before) => before,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return write_atomic(path, bytes),
+        Err(error) => return Err(failed("look at", path)(error)),
+    };
+    let folder = folder_of(path);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = folder.join(format!(".{name}.{}.tmp", random_id()));
+    let replaced = write_new(&temporary, bytes).and_then(|()| {
+        keep_owner_and_mode(&temporary, &before)?;
+        fs::rename(&temporary, path).map_err(failed("replace", path))?;
+        sync_folder(folder)
+    });
+    if replaced.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    replaced
+}
+
+/// The mode goes last: it may open the file to a group, which must be the right one by then.
+fn keep_owner_and_mode(path: &Path, before: &Metadata) -> Result<(), FileError> {
+    let made = fs::metadata(path).map_err(failed("look at", path))?;
+    if (made.uid(), made.gid()) != (before.uid(), before.gid()) {
+        chown(path, Some(before.uid()), Some(before.gid())).map_err(failed("keep the owner in", path))?;
+    }
+    fs::set_permissions(path, before.permissions()).map_err(failed("set the mode of", path))
+}
+
+/// The file that a path leads to through links, whether or not it is there.
+pub fn behind_links(path: &Path) -> PathBuf {
+    let mut target = path.to_path_buf();
+    for _ in 0..MOST_LINKS {
+        let Ok(next) = fs::read_link(&target) else { break };
+        target = folder_of(&target).join(next);
+    }
+    target
+}
+
+/// The folder that holds a file.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(path)
 }
 
 /// Writes a file unless there is one already, whole or not at all; false when there was one.

@@ -22,6 +22,7 @@ pub mod commands;
 pub mod context;
 pub mod docker;
 pub mod dotenv;
+pub mod env_file;
 pub mod environment;
 pub mod error;
 pub mod fs;

@@ -54,6 +54,11 @@ impl PluginName {
     pub fn variable_prefix(&self) -> String {
         self.0.to_ascii_uppercase().replace('-', "_")
     }
+
+    /// The variable that moves the plugin's main port: `FILE_PROCESSING_PORT`.
+    pub fn port_variable(&self) -> String {
+        format!("{}_PORT", self.variable_prefix())
+    }
 }
 
 impl FromStr for PluginName {

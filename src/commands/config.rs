@@ -6,12 +6,13 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::{ConfigAction, ConfigArguments};
 use crate::context::Context;
+use crate::env_file::is_variable_name;
 use crate::environment::{ValueOrigin, Variables};
 use crate::error::Error;
 use crate::name::PluginName;
 use crate::package::Package;
 use crate::package::manifest::Manifest;
-use crate::project::{Project, Strictness, is_variable_name};
+use crate::project::{Project, Strictness};
 use crate::ui::{Report, Style, table};
 use crate::values::Values;
 

@@ -200,7 +200,7 @@ impl Ground<'_> {
     /// there with its next container. Each with the variable that moves it, and whether the plugin does without.
     fn wanted_ports(&self, candidate: &Candidate, problems: &mut Vec<Problem>) -> Vec<(u16, Option<String>, bool)> {
         let main = candidate.release.as_ref().and_then(|release| release.port);
-        let variable = Some(format!("{}_PORT", candidate.name.variable_prefix()));
+        let variable = Some(candidate.name.port_variable());
         let main = main.filter(|_| candidate.manifest.is_none()).map(|port| (port, variable, false));
         let listed = candidate.manifest.iter().flat_map(|manifest| &manifest.ports).filter_map(|port| {
             let wanted = (port.port, port.variable.clone(), port.optional);

@@ -21,6 +21,7 @@ use crate::cli::{DoctorArguments, RegistryFlags};
 use crate::commands::sets;
 use crate::context::{Context, now};
 use crate::docker::{Docker, EngineInfo, Observed};
+use crate::env_file::FileValue;
 use crate::environment::Variables;
 use crate::error::Error;
 use crate::fs;
@@ -209,8 +210,7 @@ fn project_facts(cx: &Context) -> (Project, ProjectFacts) {
         (None, None) => "the default name".to_owned(),
     };
     let env_files = project.files.iter().map(|file| {
-        let holds_secret =
-            |(key, value): &(&String, &project::FileValue)| names_a_secret(key) && !value.text.is_empty();
+        let holds_secret = |(key, value): &(&String, &FileValue)| names_a_secret(key) && !value.text.is_empty();
         let mut secrets: Vec<String> = file.values.iter().filter(holds_secret).map(|(key, _)| key.clone()).collect();
         secrets.sort();
         let is_open_to_others = fs::is_readable_by_others(&file.path);

@@ -73,7 +73,7 @@ pub(super) fn claim_known_ports(shared: &Shared<'_>, found: &[Found]) -> Result<
         let listed = manifest.iter().flat_map(|manifest| &manifest.ports).filter(|port| !port.optional);
         let mut wanted: Vec<(u16, Option<String>)> = listed.map(|port| (port.port, port.variable.clone())).collect();
         if let Source::Release(release) = &target.source {
-            wanted.extend(release.port.map(|port| (port, Some(main_variable(&target.name)))));
+            wanted.extend(release.port.map(|port| (port, Some(target.name.port_variable()))));
         }
         let Ok(mut claimed) = shared.claimed.lock() else { continue };
         for (port, variable) in wanted {
@@ -86,11 +86,6 @@ pub(super) fn claim_known_ports(shared: &Shared<'_>, found: &[Found]) -> Result<
     Ok(())
 }
 
-/// The variable of a plugin's main port, where only the registry is known.
-fn main_variable(plugin: &PluginName) -> String {
-    format!("{}_PORT", plugin.variable_prefix())
-}
-
 /// The port that the registry tells, before anything is downloaded.
 pub(super) async fn check_port_early(
     shared: &Shared<'_>,
@@ -101,7 +96,7 @@ pub(super) async fn check_port_early(
     let docker = shared.cx.docker().await?;
     let Source::Release(release) = &target.source else { return Ok(()) };
     let Some(port) = release.port else { return Ok(()) };
-    let variable = main_variable(&target.name);
+    let variable = target.name.port_variable();
     let variables = variables(shared, values);
     let host = preflight::host_port(&target.name, Some(&variable), port, &variables)
         .map_err(|problem| Error::Preflight(vec![problem]))?;

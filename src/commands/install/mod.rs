@@ -23,13 +23,14 @@ use semver::Version;
 
 use crate::cli::{InstallArguments, VerifyChoice};
 use crate::context::Context;
+use crate::env_file::is_variable_name;
 use crate::environment::INTERNAL_SECRET;
 use crate::error::Error;
 use crate::fs;
 use crate::http::Http;
 use crate::name::{NameError, PluginName, PluginSpec};
 use crate::package::VerifyPolicy;
-use crate::project::{Project, Strictness, is_variable_name};
+use crate::project::{Project, Strictness};
 use crate::registries;
 use crate::undo;
 use crate::values::{Values, WHOLE_PROJECT};

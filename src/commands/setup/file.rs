@@ -1,24 +1,20 @@
 //! `.env.plugins` on disk: what it is made from, whether it must be written, and whether git would take it along.
 
 use std::collections::BTreeMap;
-use std::fs::Metadata;
-use std::io::ErrorKind;
-use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::dotenv::{self, Completed};
+use crate::env_file::parse_env;
 use crate::environment::{ValueOrigin, Variables};
 use crate::error::Error;
-use crate::fs::{self, FileError, failed};
+use crate::fs::{self, behind_links, folder_of};
 use crate::package::manifest::Manifest;
-use crate::project::{ENV_FILES, EXAMPLES, Project, ProjectError, malformed, parse_env, read_env_text};
+use crate::project::{ENV_FILES, EXAMPLES, Project, ProjectError, malformed, read_env_text};
 use crate::ui::quoted;
 
 /// The file's name in the project's folder.
 const NAME: &str = ENV_FILES[0];
-/// As many links in a row as Linux follows.
-const MOST_LINKS: usize = 40;
 
 /// The file as it should be.
 #[derive(Debug)]
@@ -79,51 +75,6 @@ fn read(path: &Path) -> Result<Option<String>, ProjectError> {
     Ok(text)
 }
 
-/// The file that a path leads to, whether or not it is there.
-fn behind_links(path: &Path) -> PathBuf {
-    let mut target = path.to_path_buf();
-    for _ in 0..MOST_LINKS {
-        let Ok(next) = std::fs::read_link(&target) else { break };
-        target = folder_of(&target).join(next);
-    }
-    target
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().unwrap_or(path)
-}
-
-/// Replaces a file in one step; its mode and owner stay. A new one is readable by its owner alone.
-fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let before = match std::fs::metadata(path) {
-        Ok(before) => before,
-        Err(error) if error.kind() == ErrorKind::NotFound => return fs::write_atomic(path, bytes),
-        Err(error) => return Err(failed("look at", path)(error)),
-    };
-    let folder = folder_of(path);
-    let beside = folder.join(format!("{NAME}.{}.tmp", fs::random_id()));
-    let replaced = fs::write_atomic(&beside, bytes).and_then(|()| {
-        keep_owner_and_mode(&beside, &before)?;
-        fs::rename(&beside, path)?;
-        fs::sync_folder(folder)
-    });
-    if replaced.is_err() {
-        let _ = fs::remove_file(&beside);
-    }
-    replaced
-}
-
-/// The mode goes last: it may open the file to a group, which must be the right one by then.
-fn keep_owner_and_mode(path: &Path, before: &Metadata) -> Result<(), FileError> {
-    let made = std::fs::metadata(path).map_err(failed("look at", path))?;
-    if (made.uid(), made.gid()) != (before.uid(), before.gid()) {
-        chown(path, Some(before.uid()), Some(before.gid()))
-            .map_err(failed("keep the owner of the env file in", path))?;
-    }
-    std::fs::set_permissions(path, before.permissions()).map_err(failed("set the mode of", path))?;
-    fs::sync_folder(path)
-}
-
 impl EnvFile {
     /// Whether there is anything to write.
     pub(super) fn has_changed(&self) -> bool {
@@ -133,7 +84,7 @@ impl EnvFile {
     /// Writes it, through a link to where that leads; a file that lacks nothing is not touched.
     pub(super) fn write(&self) -> Result<(), Error> {
         if self.has_changed() {
-            replace(&self.target, self.completed.text.as_bytes())?;
+            fs::replace(&self.target, self.completed.text.as_bytes())?;
         }
         Ok(())
     }
@@ -200,7 +151,7 @@ impl EnvFile {
 mod tests {
     use std::collections::HashMap;
     use std::fs::{create_dir, metadata, read_to_string, set_permissions, write};
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
     use super::*;
     use crate::project::Strictness;

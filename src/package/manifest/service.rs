@@ -161,7 +161,7 @@ fn check_count(fields: &Fields<'_>, key: &str, count: usize) -> Result<(), Manif
 pub(super) fn ports(top: &Fields<'_>, name: &PluginName, variables: &[Variable]) -> Result<Vec<Port>, ManifestError> {
     let list = top.list("ports")?;
     check_count(top, "ports", list.len())?;
-    let main_variable = format!("{}_PORT", name.variable_prefix());
+    let main_variable = name.port_variable();
     let main = main_port(top, list.is_empty(), variables, &main_variable)?;
     let mut ports: Vec<Port> = Vec::new();
     for (place, value) in list.iter().enumerate() {
@@ -205,7 +205,7 @@ fn listed_port(entry: &Fields<'_>, name: &PluginName, main: Option<u16>) -> Resu
     let label = values::volume_name(label).map_err(|problem| entry.wrong("name", problem))?;
     let variable = match entry.text("variable")? {
         Some(variable) => values::variable_name(variable).map_err(|problem| entry.wrong("variable", problem))?,
-        None if main == Some(port) => format!("{}_PORT", name.variable_prefix()),
+        None if main == Some(port) => name.port_variable(),
         None => format!("{}_{}_PORT", name.variable_prefix(), label.to_ascii_uppercase().replace('-', "_")),
     };
     let hostname = entry.text("hostname")?.map(values::hostname).transpose();

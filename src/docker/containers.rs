@@ -241,9 +241,16 @@ impl Docker {
 
     /// Removes a container, running or not, and its anonymous volumes; false when it was gone.
     pub async fn remove_container(&self, container: &str) -> Result<bool, EngineError> {
-        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-        let removed = self.client.remove_container(container, Some(options)).await;
-        let removed = removed.map_err(self.failed(format!("remove the container `{container}`")));
+        let mut removed = self.try_to_remove(container).await;
+        // The engine notes a container's end in the folder that it takes away at the same moment, and has to be asked again.
+        for _ in 0..REMOVAL_LOOKS {
+            match &removed {
+                Err(EngineError::Failed { message, .. }) if message.contains("directory not empty") => {}
+                _ => break,
+            }
+            tokio::time::sleep(REMOVAL_PAUSE).await;
+            removed = self.try_to_remove(container).await;
+        }
         // Somebody, perhaps this program before it was killed, asked for the same a moment ago.
         if matches!(&removed, Err(EngineError::Failed { status: Some(409), .. })) {
             for _ in 0..REMOVAL_LOOKS {
@@ -254,6 +261,12 @@ impl Docker {
             }
         }
         accept(removed, &[404])
+    }
+
+    async fn try_to_remove(&self, container: &str) -> Result<(), EngineError> {
+        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+        let removed = self.client.remove_container(container, Some(options)).await;
+        removed.map_err(self.failed(format!("remove the container `{container}`")))
     }
 
     /// What the engine says of a container.

@@ -135,13 +135,20 @@ impl Docker {
     pub async fn remove_image(&self, reference: &str) -> Result<bool, EngineError> {
         let options = RemoveImageOptionsBuilder::new().force(false).noprune(false).build();
         let removed = self.client.remove_image(reference, Some(options), None).await;
-        accept(removed.map(drop).map_err(self.failed(format!("remove the image `{reference}`"))), &[404, 409])
+        let removed = removed.map(drop).map_err(self.failed(format!("remove the image `{reference}`")));
+        // The image is gone; of a layer below it, shared with another that goes at this moment, the other was first.
+        if matches!(&removed, Err(EngineError::Failed { message, .. }) if message.contains("unrecognized image ID")) {
+            return Ok(true);
+        }
+        accept(removed, &[404, 409])
     }
 }
 
 fn build_failure(action: String, error: &str, last_lines: &[String]) -> EngineError {
     // A layer that the engine has kept of an earlier build goes when that build, or its image, is taken away meanwhile.
-    if error.starts_with("unable to find image \"sha256:") || error.starts_with("No such image: sha256:") {
+    const VANISHED: &[&str] =
+        &["unable to find image \"sha256:", "No such image: sha256:", "failed to get digest sha256:"];
+    if VANISHED.iter().any(|beginning| error.starts_with(beginning)) {
         return EngineError::Vanished { action, message: error.to_owned() };
     }
     let message = match last_lines {
@@ -167,7 +174,19 @@ fn split_reference(reference: &str) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::split_reference;
+    use super::{EngineError, build_failure, split_reference};
+
+    #[test]
+    fn a_cached_layer_that_went_is_told_from_a_build_that_fails() {
+        for error in [
+            "unable to find image \"sha256:00\"",
+            "No such image: sha256:00",
+            "failed to get digest sha256:00: open /var/lib/docker/image/00: no such file or directory",
+        ] {
+            assert!(matches!(build_failure("build".into(), error, &[]), EngineError::Vanished { .. }), "{error}");
+        }
+        assert!(matches!(build_failure("build".into(), "exit code 1", &[]), EngineError::Failed { .. }));
+    }
 
     #[test]
     fn references_split_into_name_and_tag() {

@@ -82,6 +82,12 @@ impl Observed {
     }
 }
 
+/// Whether a container has a name still. The engine takes it away as the last act of a removal, and may list the container
+/// for good afterwards: where its end is noted at the very moment of its removal (seen with 20.10).
+fn has_name(container: &ContainerSummary) -> bool {
+    container.names.as_ref().is_some_and(|names| !names.is_empty())
+}
+
 impl Docker {
     /// Takes the snapshot: two calls, side by side.
     pub async fn observe(&self, home: &str) -> Result<Observed, EngineError> {
@@ -94,7 +100,7 @@ impl Docker {
         let containers = containers.map_err(self.failed("list the containers"))?;
         let networks = networks.map_err(self.failed("list the networks"))?;
         Ok(Observed {
-            containers: containers.into_iter().map(observed_container).collect(),
+            containers: containers.into_iter().filter(has_name).map(observed_container).collect(),
             networks: networks
                 .into_iter()
                 .map(|network| {

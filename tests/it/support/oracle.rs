@@ -34,7 +34,8 @@ impl State {
         for container in Engine::containers(&json!({})) {
             let names: Vec<&str> =
                 container["Names"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-            if is_ours(&container, &names) {
+            // What the engine lists without a name is removed: see `has_name` in src/docker/observe.rs.
+            if !names.is_empty() && is_ours(&container, &names) {
                 let facts = format!("{} {} {}", container["Id"], container["State"], container["ImageID"]);
                 things.insert(format!("container {}", names.join(" ")), facts);
             }

@@ -20,9 +20,19 @@ use hyper::body::Incoming;
 use super::connect::{RequestError, request};
 use super::{Docker, EngineError, accept};
 
-/// How often, and after what pause, is looked whether a removal that somebody else asked for is done.
-const REMOVAL_LOOKS: u32 = 100;
+/// How often, and after what pause, a removal is asked for that the engine refuses for the moment.
+const REMOVAL_TRIES: u32 = 100;
 const REMOVAL_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// Whether a removal may succeed a moment later: somebody, perhaps this program before it was killed, has asked for the
+/// same (409); or the engine notes the container's end in the folder that it takes away.
+fn is_refused_for_the_moment(error: &EngineError) -> bool {
+    match error {
+        EngineError::Failed { status: Some(409), .. } => true,
+        EngineError::Failed { message, .. } => message.contains("directory not empty"),
+        _ => false,
+    }
+}
 
 /// A port on loopback and the container's port behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -241,32 +251,18 @@ impl Docker {
 
     /// Removes a container, running or not, and its anonymous volumes; false when it was gone.
     pub async fn remove_container(&self, container: &str) -> Result<bool, EngineError> {
-        let mut removed = self.try_to_remove(container).await;
-        // The engine notes a container's end in the folder that it takes away at the same moment, and has to be asked again.
-        for _ in 0..REMOVAL_LOOKS {
-            match &removed {
-                Err(EngineError::Failed { message, .. }) if message.contains("directory not empty") => {}
-                _ => break,
+        let (mut tries, mut was_refused) = (0, false);
+        loop {
+            let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+            let removed = self.client.remove_container(container, Some(options)).await;
+            let removed = removed.map_err(self.failed(format!("remove the container `{container}`")));
+            tries += 1;
+            match removed {
+                Err(error) if is_refused_for_the_moment(&error) && tries < REMOVAL_TRIES => was_refused = true,
+                removed => return accept(removed, &[404]).map(|is_removed| is_removed || was_refused),
             }
             tokio::time::sleep(REMOVAL_PAUSE).await;
-            removed = self.try_to_remove(container).await;
         }
-        // Somebody, perhaps this program before it was killed, asked for the same a moment ago.
-        if matches!(&removed, Err(EngineError::Failed { status: Some(409), .. })) {
-            for _ in 0..REMOVAL_LOOKS {
-                if self.inspect_container(container).await.is_err_and(|error| error.is_not_found()) {
-                    return Ok(true);
-                }
-                tokio::time::sleep(REMOVAL_PAUSE).await;
-            }
-        }
-        accept(removed, &[404])
-    }
-
-    async fn try_to_remove(&self, container: &str) -> Result<(), EngineError> {
-        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-        let removed = self.client.remove_container(container, Some(options)).await;
-        removed.map_err(self.failed(format!("remove the container `{container}`")))
     }
 
     /// What the engine says of a container.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::ports::rivals;
 use crate::support::{
     Answer, Engine, Fault, Outcome, Package, Proxy, Registry, Sandbox, State, assert_valid_output, free_port,
     wait_until, write_program,
@@ -197,10 +198,7 @@ fn what_would_come_along_is_looked_at_too() {
 #[test]
 fn two_plugins_that_want_one_port_are_found() {
     let registry = Registry::start();
-    let one = Package::new("one");
-    let other = Package::new("other").port(one.port);
-    registry.add(&one);
-    registry.add(&other);
+    let (one, other) = rivals(&registry);
     let found = diagnose(&healthy(&registry), &[&one.name, &other.name], 6);
     let hint = found.has("failed", "ports", &format!("is wanted by both `{}` and `{}`", one.name, other.name));
     assert!(hint.contains(&other.port_variable()), "{hint}");

@@ -20,6 +20,7 @@ mod lock;
 mod logs;
 mod network;
 mod notifications;
+mod ports;
 mod preflight;
 mod pull;
 mod realtime;

@@ -137,11 +137,11 @@ pub(super) async fn check(
     target: &Target,
     wanted: &Wanted<'_>,
     assembled: &Assembled,
-    observed: &Observed,
+    before: &Before,
 ) -> Result<(), Error> {
     let name = &wanted.manifest.name;
     let mut problems: Vec<Problem> = target.lacks.iter().map(|lack| lack.problem.clone()).collect();
-    problems.extend(obstacles(shared, target, wanted, observed).await?);
+    problems.extend(obstacles(shared, target, wanted, before).await?);
     let missing: Vec<Variable> = assembled.missing.iter().filter(|one| !target.tells_of(&one.name)).cloned().collect();
     problems.extend(preflight::missing_variables(name, &missing));
     problems.extend(preflight::privileges(wanted.manifest, shared.grants(name)));
@@ -153,7 +153,7 @@ pub(super) async fn obstacles(
     shared: &Shared<'_>,
     target: &Target,
     wanted: &Wanted<'_>,
-    observed: &Observed,
+    before: &Before,
 ) -> Result<Vec<Problem>, Error> {
     let docker = shared.cx.docker().await?;
     let name = &wanted.manifest.name;
@@ -162,11 +162,10 @@ pub(super) async fn obstacles(
         let host = shared.fitness.host().await;
         problems.extend(preflight::host_too_old(wanted.manifest, target.lowest_host(), host));
     }
-    let values = Values::read(&shared.cx.settings.config_dir, &shared.project.name)?;
-    let variables = variables(shared, &values);
+    let variables = variables(shared, &before.values);
     for (port, host) in &wanted.ports {
         let mover = PortMover::of(&variables, name, &target.word(), port.variable.as_deref());
-        problems.extend(check_port(shared, docker, name, (*host, mover), observed).await?);
+        problems.extend(check_port(shared, docker, name, (*host, mover), &before.observed).await?);
     }
     let container = wanted.container_name();
     if docker.holder_of_name(&container, &shared.home).await? == Some(false) {

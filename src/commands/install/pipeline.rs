@@ -175,8 +175,7 @@ async fn stage_and_apply(
     let variables = variables(shared, &before.values);
     let assembled = assemble(package.manifest(), &variables, &shared.services, &fs::random_secret);
     let (wanted, left_out) = want(shared, (package.manifest(), package.digest()), &assembled, before, transaction)?;
-    let image =
-        check_and_find_image(shared, target, (&wanted, &assembled, &before.observed), (&recipe, &package)).await?;
+    let image = check_and_find_image(shared, target, (&wanted, &assembled, before), (&recipe, &package)).await?;
     let activation = activation(cx, &package, before.receipt.as_ref())?;
     let situation = Situation {
         observed: &before.observed,
@@ -305,13 +304,13 @@ pub(super) fn want<'a>(
 async fn check_and_find_image(
     shared: &Shared<'_>,
     target: &Target,
-    (wanted, assembled, observed): (&Wanted<'_>, &Assembled, &Observed),
+    (wanted, assembled, before): (&Wanted<'_>, &Assembled, &Before),
     (recipe, package): (&Recipe, &Package),
 ) -> Result<ImageNeed, Error> {
     let docker = shared.cx.docker().await?;
     let (fit, checked, image) = tokio::join!(
         shared.fitness.check(shared),
-        check(shared, target, wanted, assembled, observed),
+        check(shared, target, wanted, assembled, before),
         find_image(docker, recipe, package, (wanted.transaction, &shared.home))
     );
     fit?;
@@ -320,7 +319,7 @@ async fn check_and_find_image(
     if !matches!(image, ImageNeed::Present { .. }) {
         shared.fitness.check_for_images(shared).await?;
     }
-    shared.fitness.count_memory(shared, wanted, observed);
+    shared.fitness.count_memory(shared, wanted, &before.observed);
     Ok(image)
 }
 

@@ -115,7 +115,7 @@ async fn one(shared: &Shared<'_>, target: &Target) -> Result<Surveyed, Error> {
     let is_asked = |variable: &String| assembled.missing.iter().any(|missing| missing.name == *variable);
     let lacks = target.lacks.iter().filter(|lack| !lack.variable.as_ref().is_some_and(is_asked));
     let mut problems: Vec<Problem> = lacks.map(|lack| lack.problem.clone()).collect();
-    problems.extend(obstacles(shared, target, &wanted, &before.observed).await?);
+    problems.extend(obstacles(shared, target, &wanted, &before).await?);
     Ok(Surveyed {
         registry: target.registry_or(before.receipt.as_ref()),
         is_installed: before.receipt.is_some(),

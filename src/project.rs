@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::env_file::{FileValue, line_ends, parse_env};
 use crate::fs::{self, FileError};
-use crate::ui::quoted;
+use crate::ui::shell_path;
 
 /// The env files in the order in which they are asked, the first answer counts (design §7).
 pub const ENV_FILES: &[&str] = &[".env.plugins", ".env.local", ".env.dev", ".env"];
@@ -41,15 +41,15 @@ impl ProjectError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoFolder(_) => "name the folder that holds the project's env files: --project-dir ./backend".into(),
-            Self::MalformedLine { path, line, .. } => format!("mend it: ${{EDITOR:-vi}} +{line} {}", in_shell(path)),
-            Self::DanglingLink { folder, .. } => format!("make the folder: mkdir -p {}", in_shell(folder)),
+            Self::MalformedLine { path, line, .. } => format!("mend it: ${{EDITOR:-vi}} +{line} {}", shell_path(path)),
+            Self::DanglingLink { folder, .. } => format!("make the folder: mkdir -p {}", shell_path(folder)),
             Self::Name { .. } => "give another: --project my-project".into(),
             Self::File(error) if error.source.kind() == io::ErrorKind::IsADirectory => {
                 let aside = error.path.with_added_extension("folder");
                 format!(
                     "a file is wanted there; move the folder away: mv {} {}",
-                    in_shell(&error.path),
-                    in_shell(&aside)
+                    shell_path(&error.path),
+                    shell_path(&aside)
                 )
             }
             Self::File(_) => return None,
@@ -185,11 +185,6 @@ pub fn read_env_text(path: &Path) -> Result<Option<String>, ProjectError> {
 /// The error for a line that cannot be read.
 pub fn malformed(path: &Path, line: usize, reason: String) -> ProjectError {
     ProjectError::MalformedLine { path: path.to_path_buf(), line, reason }
-}
-
-/// A path as a word of a command that is told.
-fn in_shell(path: &Path) -> String {
-    quoted(&path.to_string_lossy())
 }
 
 #[cfg(test)]

@@ -159,6 +159,10 @@ impl Report for ConfigReport {
         fields
     }
 
+    fn is_data(&self) -> bool {
+        self.message.is_none()
+    }
+
     fn text(&self, style: Style) -> String {
         if let Some(message) = &self.message {
             return message.clone();

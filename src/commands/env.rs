@@ -88,6 +88,10 @@ impl Report for EnvReport {
         "nself.plugin.env/1"
     }
 
+    fn is_data(&self) -> bool {
+        true
+    }
+
     fn json(&self) -> Map<String, Value> {
         let mut fields = Map::new();
         fields.insert("project".into(), self.project.as_str().into());

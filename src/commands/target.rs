@@ -16,7 +16,7 @@ use crate::preflight::Problem;
 use crate::registries::BUNDLED;
 use crate::registry::{Ask, Catalog, Release};
 use crate::state::Receipt;
-use crate::ui::{Event, quoted};
+use crate::ui::{Event, shell_path};
 
 /// What a receipt calls the registry of a folder or archive of this machine.
 const LOCAL: &str = "local";
@@ -118,7 +118,7 @@ impl Target {
     /// What the command line calls it: its name, or its path.
     pub(super) fn word(&self) -> String {
         match &self.source {
-            Source::Folder(path) | Source::Archive(path) => quoted(&path.to_string_lossy()),
+            Source::Folder(path) | Source::Archive(path) => shell_path(path),
             Source::Release(_) | Source::Installed => self.name.as_str().to_owned(),
         }
     }

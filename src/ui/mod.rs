@@ -11,7 +11,7 @@ use std::io::{self, IsTerminal, Write};
 use serde_json::{Map, Value, json};
 
 pub use ask::Choice;
-pub use commands::quoted;
+pub use commands::{shell_path, shell_word};
 pub use progress::{Event, Reporter};
 pub use style::Style;
 
@@ -31,6 +31,10 @@ pub trait Report {
     fn json(&self) -> Map<String, Value>;
     /// For people and pipes; without a final newline.
     fn text(&self, style: Style) -> String;
+    /// Whether the text is the user's own data, which is printed as it is.
+    fn is_data(&self) -> bool {
+        false
+    }
     /// Whether the answer was printed line by line already, so that only the exit code is left.
     fn is_told(&self) -> bool {
         false
@@ -104,7 +108,8 @@ impl Output {
             serde_json::to_string_pretty(&Value::Object(document)).unwrap_or_default()
         } else {
             report.errors().into_iter().for_each(|error| self.print_error(error));
-            commands::name_project(&report.text(self.style), self.project_flags.as_deref())
+            let text = report.text(self.style);
+            if report.is_data() { text } else { commands::name_project(&text, self.project_flags.as_deref()) }
         };
         if !text.is_empty() {
             self.line(&text);

@@ -144,6 +144,8 @@ fn a_backend_that_does_not_restart_makes_it_partly_done() {
     std::fs::remove_dir_all(sandbox.path("bin")).unwrap();
     let told = backend(&mut sandbox, 0);
     std::fs::remove_file(&told).unwrap();
+    sandbox.plugin(&["install", "--core-only", "--dry-run"]).ok();
+    assert!(!told.exists(), "a plan restarts nothing");
     sandbox.plugin(&["install", "--core-only"]).ok().answers(&["the backend was restarted"]);
     sandbox.plugin(&["install", "--core-only"]).ok();
     assert_eq!(std::fs::read_to_string(&told).unwrap(), "restart\n");

@@ -79,7 +79,8 @@ pub async fn run(cx: &Context, arguments: &InstallArguments) -> Result<InstallRe
     let project = cx.project(Strictness::Strict)?;
     let downloads = Downloads::default();
     let mut report = install(cx, &Request::new(arguments, &project, &downloads)).await?;
-    if !arguments.sets.is_empty() && (report.has_changed() || cx.state.owes_restart(&project.name)) {
+    let is_due = report.has_changed() || (cx.state.owes_restart(&project.name) && !arguments.dry_run);
+    if !arguments.sets.is_empty() && is_due {
         restart_after(cx, &project, &mut report, arguments.skip_restart).await?;
     }
     Ok(report)
@@ -112,9 +113,10 @@ pub async fn install(cx: &Context, request: &Request<'_>) -> Result<InstallRepor
     .await
 }
 
-/// The plugins that could not be changed and are installed nevertheless.
+/// The plugins that could not be changed and are installed nevertheless. Of one whose undo was incomplete nobody knows.
 fn unchanged(cx: &Context, project: &str, results: &[(String, Outcome)]) -> BTreeMap<String, Version> {
-    let failed = results.iter().filter(|(_, outcome)| outcome.error().is_some());
+    let is_whole = |error: &Error| !matches!(error, Error::RollbackIncomplete { .. });
+    let failed = results.iter().filter(|(_, outcome)| outcome.error().is_some_and(is_whole));
     let installed = failed.filter_map(|(word, _)| {
         let receipt = cx.state.receipt(project, &word.parse().ok()?).ok()??;
         Some((word.clone(), receipt.version))
@@ -184,10 +186,11 @@ async fn with_targets<T>(
     };
     checks::claim_known_ports(&shared, &found)?;
     if found.iter().any(|(_, target)| target.is_ok()) {
+        let named = found.len();
         bring_along(&mut shared, &finder, request, &mut found).await?;
+        checks::claim_known_ports(&shared, &found[named..])?;
         found.retain(|entry| !is_denied(entry));
     }
-    checks::claim_known_ports(&shared, &found)?;
     work(&shared, found).await
 }
 

@@ -75,7 +75,8 @@ async fn restart_backend(cx: &Context, project: &Project, is_skipped: bool) -> R
 }
 
 /// After plugins were installed: makes those of the others anew whose configuration has changed, then restarts the
-/// backend where something was done, now or before a restart that failed. With `--skip-restart` both are left to the commands that the report names.
+/// backend where something was done, now or before a restart that failed. With `--skip-restart` both are left to the
+/// commands that the report names.
 pub async fn restart_after(
     cx: &Context,
     project: &Project,

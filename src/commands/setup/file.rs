@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::fs::{self, behind_links, folder_of};
 use crate::package::manifest::Manifest;
 use crate::project::{ENV_FILES, EXAMPLES, Project, ProjectError, malformed, read_env_text};
-use crate::ui::quoted;
+use crate::ui::shell_path;
 
 /// The file's name in the project's folder.
 const NAME: &str = ENV_FILES[0];
@@ -118,11 +118,10 @@ impl EnvFile {
     /// `.gitignore` says.
     pub(super) fn ignoring_command(&self) -> String {
         let folder = folder_of(&self.target);
-        let word = |path: &Path| quoted(&path.to_string_lossy());
-        let name = word(Path::new(self.target.file_name().unwrap_or_default()));
+        let name = shell_path(Path::new(self.target.file_name().unwrap_or_default()));
         // `git add` may have been given another text than the file has now; `--cached` leaves the file itself alone.
-        let untrack = format!("git -C {} rm --quiet --force --cached {name}", word(folder));
-        let ignore = format!(r"printf '\n%s\n' {name} >> {}", word(&folder.join(".gitignore")));
+        let untrack = format!("git -C {} rm --quiet --force --cached {name}", shell_path(folder));
+        let ignore = format!(r"printf '\n%s\n' {name} >> {}", shell_path(&folder.join(".gitignore")));
         let is_tracked = self.ask_git(&["ls-files", "--error-unmatch"]) == Some(0);
         let is_listed = self.ask_git(&["check-ignore", "--quiet", "--no-index"]) == Some(0);
         match (is_tracked, is_listed) {

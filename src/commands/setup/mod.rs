@@ -11,9 +11,9 @@ use crate::cli::{InstallArguments, SetupArguments};
 use crate::context::Context;
 use crate::environment::Variables;
 use crate::error::Error;
-use crate::name::{PluginName, shown};
+use crate::name::PluginName;
 use crate::project::{Project, Strictness};
-use crate::ui::{Event, table};
+use crate::ui::{Event, shell_word, table};
 use crate::values::Values;
 
 use super::install::{self, Downloads, Grants, Request, Surveyed};
@@ -85,8 +85,8 @@ fn asked(arguments: &SetupArguments) -> String {
     let sets = &arguments.sets;
     let flags = [(sets.core_only, "--core-only"), (sets.with_auth, "--with-auth"), (sets.all, "--all")];
     let flags = flags.into_iter().filter(|(is_given, _)| *is_given).map(|(_, flag)| flag.to_owned());
-    let named = sets.sets.iter().map(|set| format!("--set {}", shown(set)));
-    let words: Vec<String> = arguments.plugins.iter().map(|word| shown(word)).chain(flags).chain(named).collect();
+    let named = sets.sets.iter().map(|set| format!("--set {}", shell_word(set)));
+    let words: Vec<String> = arguments.plugins.iter().map(|word| shell_word(word)).chain(flags).chain(named).collect();
     if words.is_empty() { "--core-only".to_owned() } else { words.join(" ") }
 }
 

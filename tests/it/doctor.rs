@@ -17,12 +17,17 @@ use crate::support::{
 const BUNDLED_PORTS: [&str; 6] =
     ["REALTIME_PORT", "NOTIFICATIONS_PORT", "FILE_PROCESSING_PORT", "JOBS_PORT", "JOBS_DASHBOARD_PORT", "REDIS_PORT"];
 
-/// A sandbox with a backend's files, a registry that answers, and the bundled one.
-fn healthy(registry: &Registry) -> Sandbox {
-    let mut sandbox = Sandbox::of(registry).bundled();
+/// The same sandbox with ports of its own for the bundled plugins.
+fn with_free_ports(mut sandbox: Sandbox) -> Sandbox {
     for port in BUNDLED_PORTS {
         sandbox.set(port, free_port().to_string());
     }
+    sandbox
+}
+
+/// A sandbox with a backend's files, a registry that answers, and the bundled one.
+fn healthy(registry: &Registry) -> Sandbox {
+    let sandbox = with_free_ports(Sandbox::of(registry).bundled());
     sandbox.write("docker-compose.yml", "services: {}\n");
     sandbox
 }
@@ -344,7 +349,7 @@ fn a_container_and_a_package_that_are_gone_are_told() {
 
 #[test]
 fn registries_that_are_down_are_a_warning_while_the_bundled_one_answers() {
-    let sandbox = Sandbox::new().bundled();
+    let sandbox = with_free_ports(Sandbox::new().bundled());
     let found = diagnose(&sandbox, &["realtime"], 0);
     let hint = found.has("warning", "registry", "refused the connection; another answers");
     assert_eq!(hint, "see what answers: curl -sSI http://127.0.0.1:9/registry.json");

@@ -294,20 +294,30 @@ let letGo = () => {}
 addEventListener('pointerdown', () => { pressed ??= new Promise((resolve) => { letGo = resolve }) }, true)
 for (const name of ['pointerup', 'pointercancel', 'blur']) addEventListener(name, () => setTimeout(() => { letGo(); pressed = null }), true)
 
+// What was asked for a view that is no longer the one to be shown is not drawn; who changes the view refreshes.
 async function load() {
-  overview = await call('queues')
+  const asked = view
+  const answer = await call('queues')
   await pressed
+  if (view !== asked) return
+  overview = answer
   if (!view.queue || (view.queue !== '~schedules' && !overview.queues.some((queue) => queue.name === view.queue))) view.queue = overview.queues[0]?.name
   drawQueues()
   const workers = overview.workers
   byId('status').textContent = `Redis ${overview.redis.latency?.toFixed(1) ?? '–'} ms · ${workers.enabled ? `${workers.active} running in ${workers.total} workers` : 'workers are off'} · v${overview.version}`
-  if (view.queue === '~schedules') return drawSchedules((await call('schedules')).schedules)
+  if (view.queue === '~schedules') {
+    const { schedules } = await call('schedules')
+    await pressed
+    if (view === asked) drawSchedules(schedules)
+    return
+  }
   const queue = overview.queues.find((entry) => entry.name === view.queue)
   view.state ??= STATES.find((state) => queue.counts[state] > 0) ?? 'waiting'
   if (!STATES.includes(view.state)) view.state = 'waiting'
   const query = new URLSearchParams({ state: view.state, offset: view.page * PAGE_SIZE, limit: PAGE_SIZE })
   const listing = await call(`${queuePath(view.queue)}?${query}`)
   await pressed
+  if (view !== asked) return
   drawJobs(queue, listing)
   reveal()
   if (!view.job) {
@@ -318,9 +328,10 @@ async function load() {
   try {
     const job = await call(queuePath(view.queue, view.job))
     await pressed
-    drawJob(job)
+    if (view === asked) drawJob(job)
   } catch (error) {
     if (error.status !== 404) throw error
+    if (view !== asked) return
     toast('The job is no longer there')
     go({ job: null })
   }

@@ -7,6 +7,10 @@ let failed = 0
 let deadline
 let tidyUp = async () => {}
 
+// How long something that must come is waited for, in milliseconds. Only a machine that is busy with much else needs more
+// than one second of it.
+export const PATIENCE = 20_000
+
 export const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))
 
 // Ends the run with a failure after so many seconds; `tidy` is awaited before every end, for a few seconds at most.
@@ -52,7 +56,7 @@ export function equal(actual, expected, what) {
 }
 
 // Waits until `body` gives true; what it gave last is told when that takes longer than `patience` milliseconds.
-export async function eventually(what, body, patience = 30_000) {
+export async function eventually(what, body, patience = PATIENCE) {
   const end = Date.now() + patience
   let last
   while (Date.now() < end) {

@@ -14,7 +14,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { assert, check, equal, finish, within } from './checks.mjs'
+import { PATIENCE, assert, check, equal, finish, within } from './checks.mjs'
 
 const url = process.argv[2]
 const callbackHost = process.env.FILE_PROCESSING_CALLBACK_HOST ?? '127.0.0.1'
@@ -30,7 +30,7 @@ const limit = 52_428_800
 const marker = 'SECRETMARK'
 
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
-within(180)
+within(240)
 
 const file = (name) => join(folder, name)
 
@@ -273,7 +273,7 @@ async function process_() {
 }
 
 async function poll(id) {
-  for (let count = 0; count < 200; count += 1) {
+  for (const end = Date.now() + PATIENCE; Date.now() < end;) {
     const { body } = await curl(`/api/jobs/${id}`)
     if (!['pending', 'processing'].includes(body.job.status)) return body
     await new Promise((resolve) => setTimeout(resolve, 50))
@@ -323,7 +323,7 @@ async function jobs() {
     assert(!JSON.stringify(job).includes('hush'), 'the secret is told')
   })
   await check('its end is told, signed, and told again when it was refused', async () => {
-    for (let count = 0; count < 100 && hooks.length < 2; count += 1) await new Promise((resolve) => setTimeout(resolve, 50))
+    for (const end = Date.now() + PATIENCE; Date.now() < end && hooks.length < 2;) await new Promise((resolve) => setTimeout(resolve, 50))
     assert(hooks.length >= 2, `${hooks.length} deliveries`)
     const { body, signature } = hooks[1]
     equal(signature, createHmac('sha256', 'hush').update(body).digest('hex'), 'the signature')

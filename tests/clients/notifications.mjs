@@ -8,7 +8,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { assert, check, equal, finish, sleep, within } from './checks.mjs'
+import { PATIENCE, assert, check, equal, finish, sleep, within } from './checks.mjs'
 
 const [url, mails] = process.argv.slice(2)
 if (!url) {
@@ -20,7 +20,7 @@ const run = randomUUID().slice(0, 8)
 const user = `user-${run}`
 const key = process.env.NOTIFICATIONS_API_KEY
 
-within(60)
+within(240)
 
 async function ask(method, path, body, headers = {}) {
   const response = await fetch(url + path, {
@@ -50,7 +50,7 @@ async function refused(status, method, path, body) {
 }
 
 async function until(what, ask) {
-  for (let left = 200; left > 0; left -= 1) {
+  for (const end = Date.now() + PATIENCE; Date.now() < end;) {
     const found = await ask()
     if (found) return found
     await sleep(50)

@@ -12,7 +12,7 @@ import { mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { io } from 'socket.io-client'
-import { assert, check, equal, eventually, finish, freePort, sleep as pause, within } from './checks.mjs'
+import { PATIENCE, assert, check, equal, eventually, finish, freePort, sleep as pause, within } from './checks.mjs'
 
 const [program] = process.argv.slice(2)
 if (!program) {
@@ -91,12 +91,12 @@ function open(server, user, token = tokenFor(user)) {
 const found = (socket, name, fits, from = 0) =>
   socket.log.slice(from).filter((entry) => entry.event === name && fits(entry.payload)).map((entry) => entry.payload)
 
-async function event(socket, name, fits = () => true, { from = 0, within = 5000 } = {}) {
+async function event(socket, name, fits = () => true, { from = 0, within = PATIENCE } = {}) {
   await eventually(`\`${name}\``, () => found(socket, name, fits, from).length > 0, within)
   return found(socket, name, fits, from)[0]
 }
 
-const ask = (socket, name, payload) => socket.timeout(4000).emitWithAck(name, payload)
+const ask = (socket, name, payload) => socket.timeout(PATIENCE).emitWithAck(name, payload)
 
 async function http(server, method, path, body) {
   const headers = { 'x-api-key': key, 'content-type': 'application/json' }
@@ -197,15 +197,15 @@ async function typing() {
     const list = await event(bob, 'typing:event', (payload) => payload.users.length === 2)
     equal(list.users.map((user) => user.userId).sort(), ['alice', 'bob'], 'the typists')
     // The one who started last is the last to fall silent.
-    await event(alice, 'typing', (payload) => payload.userId === 'bob' && !payload.isTyping, { from, within: 6000 })
-    await event(bob, 'typing:event', (payload) => payload.users.length === 0, { within: 6000 })
+    await event(alice, 'typing', (payload) => payload.userId === 'bob' && !payload.isTyping, { from })
+    await event(bob, 'typing:event', (payload) => payload.users.length === 0)
     assert(!found(bob, 'typing', (payload) => payload.userId === 'bob').length, 'a typist hears of their own typing')
   })
   await check('typing:stop crosses at once, and a direct message\'s recipient hears anywhere', async () => {
     const from = bob.log.length
     alice.emit('typing', { channelId: 'general', isTyping: true })
     alice.emit('typing', { channelId: 'general', isTyping: false })
-    await event(bob, 'typing', (payload) => payload.userId === 'alice' && !payload.isTyping, { from, within: 2000 })
+    await event(bob, 'typing', (payload) => payload.userId === 'alice' && !payload.isTyping, { from, within: 2800 })
     alice.emit('typing:start', { roomName: 'dm-7', roomType: 'dm', recipientId: 'bob' })
     await event(bob, 'typing:event', (payload) => payload.roomName === 'dm-7', { from })
   })
@@ -389,7 +389,7 @@ async function death() {
   await check('the users of a server that is killed go offline, and it is forgotten', async () => {
     const from = bob.log.length
     await one.stop('SIGKILL')
-    await event(bob, 'user:left', (payload) => payload.userId === 'alice', { from, within: 10_000 })
+    await event(bob, 'user:left', (payload) => payload.userId === 'alice', { from })
     const gone = await event(bob, 'presence:changed', (payload) => payload.userId === 'alice' && payload.status === 'offline', { from })
     assert(!Number.isNaN(Date.parse(gone.lastSeen)), 'lastSeen is no time')
     await eventually('one instance', knows(two, 1))

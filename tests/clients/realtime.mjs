@@ -7,7 +7,7 @@
 
 import { createHmac, randomUUID } from 'node:crypto'
 import { io } from 'socket.io-client'
-import { assert, check, equal, finish, sleep, within } from './checks.mjs'
+import { PATIENCE, assert, check, equal, finish, sleep, within } from './checks.mjs'
 
 const url = process.argv[2]
 const secret = process.env.REALTIME_JWT_SECRET
@@ -22,7 +22,7 @@ const bob = `bob-${run}`
 const channel = `general-${run}`
 const sockets = []
 
-within(60, () => sockets.forEach((socket) => socket.disconnect()))
+within(240, () => sockets.forEach((socket) => socket.disconnect()))
 
 const base64url = (value) => Buffer.from(value).toString('base64url')
 
@@ -61,7 +61,7 @@ function refused(auth) {
 }
 
 // Waits for an event that fits, also among those that came already from `from` on.
-async function event(socket, name, fits = () => true, { within = 3000, from = 0 } = {}) {
+async function event(socket, name, fits = () => true, { within = PATIENCE, from = 0 } = {}) {
   const until = Date.now() + within
   for (;;) {
     const found = socket.log.slice(from).find((entry) => entry.event === name && fits(entry.payload))
@@ -71,10 +71,10 @@ async function event(socket, name, fits = () => true, { within = 3000, from = 0 
   }
 }
 
-const ask = (socket, name, payload) => socket.timeout(3000).emitWithAck(name, payload)
+const ask = (socket, name, payload) => socket.timeout(PATIENCE).emitWithAck(name, payload)
 
 async function http(method, path, body, headers = {}) {
-  const options = { method, headers: { ...headers }, signal: AbortSignal.timeout(5000) }
+  const options = { method, headers: { ...headers }, signal: AbortSignal.timeout(PATIENCE) }
   if (body !== undefined) {
     options.headers['Content-Type'] ??= 'application/json'
     options.body = typeof body === 'string' ? body : JSON.stringify(body)
@@ -102,7 +102,7 @@ async function connecting() {
     b = open({ token: tokenFor(bob) }, { transports: ['polling', 'websocket'] })
     const upgraded = new Promise((resolve) => b.io.engine.once('upgrade', resolve))
     await connected(b)
-    await Promise.race([upgraded, sleep(3000).then(() => Promise.reject(new Error('no upgrade')))])
+    await Promise.race([upgraded, sleep(PATIENCE).then(() => Promise.reject(new Error('no upgrade')))])
     equal(b.io.engine.transport.name, 'websocket', 'the transport')
   })
   await check('polling alone works too', async () => {
@@ -137,9 +137,9 @@ async function ending() {
     const lazy = await connected(open({ token: short(`lazy-${run}`) }))
     const busy = await connected(open({ token: short(`busy-${run}`) }))
     const ended = new Promise((resolve) => lazy.once('disconnect', resolve))
-    for (const socket of [lazy, busy]) equal((await event(socket, 'auth:error', () => true, { within: 5000 })).code, 'AUTH_EXPIRED', 'code')
+    for (const socket of [lazy, busy]) equal((await event(socket, 'auth:error')).code, 'AUTH_EXPIRED', 'code')
     equal((await ask(busy, 'auth:refresh', { token: tokenFor(`busy-${run}`) })).success, true, 'success')
-    equal(await Promise.race([ended, sleep(10_000)]), 'io server disconnect', 'the reason')
+    equal(await Promise.race([ended, sleep(PATIENCE)]), 'io server disconnect', 'the reason')
     equal(await ask(busy, 'ping', { timestamp: 7 }), { timestamp: 7 }, 'the ping of the renewed one')
     busy.disconnect()
   })
@@ -238,7 +238,9 @@ async function messages() {
 
 async function typing() {
   const isOurs = (payload) => payload.roomName === channel
+  let typedAt
   await check('typing:start reaches the others as typing:event and typing', async () => {
+    typedAt = Date.now()
     a.emit('typing:start', { roomName: channel, roomType: 'channel' })
     const list = await event(b, 'typing:event', isOurs)
     equal([list.roomType, list.users.map((user) => user.userId)], ['channel', [alice]], 'the list')
@@ -247,16 +249,15 @@ async function typing() {
     equal([one.channelId, one.isTyping], [channel, true], 'typing')
   })
   await check('three seconds of silence shrink the list', async () => {
-    const began = Date.now()
-    await event(b, 'typing:event', (payload) => isOurs(payload) && payload.users.length === 0, { within: 4500 })
-    assert(Date.now() - began > 2000, 'it ended too early')
+    await event(b, 'typing:event', (payload) => isOurs(payload) && payload.users.length === 0)
+    assert(Date.now() - typedAt >= 2900, 'it ended too early')
     await event(b, 'typing', (payload) => payload.userId === alice && payload.isTyping === false)
   })
   await check('typing:stop shrinks it at once and the typist hears nothing', async () => {
     const from = b.log.length
     a.emit('typing', { channelId: channel, isTyping: true })
     a.emit('typing', { channelId: channel, isTyping: false })
-    await event(b, 'typing:event', (payload) => payload.users.length === 0, { from, within: 1000 })
+    await event(b, 'typing:event', (payload) => payload.users.length === 0, { from, within: 2800 })
     assert(!a.log.some((entry) => entry.event.startsWith('typing')), 'the typist heard of it')
   })
 }
@@ -285,7 +286,7 @@ async function presence() {
     dave.disconnect()
     await event(b, 'user:left', (payload) => payload.userId === user && payload.roomName === channel, { from })
     const isGone = (payload) => payload.userId === user && payload.status === 'offline'
-    await event(b, 'presence:changed', isGone, { from, within: 10_000 })
+    await event(b, 'presence:changed', isGone, { from })
     await event(b, 'presence', isGone, { from })
   })
   await check('a watched user who shares no room is announced, and offline after the last socket', async () => {
@@ -294,7 +295,7 @@ async function presence() {
     const isCarol = (status) => (payload) => payload.userId === `carol-${run}` && payload.status === status
     await event(b, 'presence:changed', isCarol('online'), { from })
     carol.disconnect()
-    const gone = await event(b, 'presence:changed', isCarol('offline'), { from, within: 10_000 })
+    const gone = await event(b, 'presence:changed', isCarol('offline'), { from })
     assert(!Number.isNaN(Date.parse(gone.lastSeen)), 'lastSeen is no time')
   })
 }
@@ -352,7 +353,7 @@ async function robustness() {
     const socket = await connected(open({ token: tokenFor(`giant-${run}`) }))
     const ended = new Promise((resolve) => socket.once('disconnect', resolve))
     socket.emit('message:send', { channelId: channel, content: 'x'.repeat(1_100_000) })
-    await Promise.race([ended, sleep(3000).then(() => Promise.reject(new Error('it stayed open')))])
+    await Promise.race([ended, sleep(PATIENCE).then(() => Promise.reject(new Error('it stayed open')))])
     equal(await ask(a, 'ping', { timestamp: 6 }), { timestamp: 6 }, 'the ping of another socket')
   })
   await check('too many events of one kind are refused, others go on', async () => {
@@ -373,10 +374,8 @@ async function robustness() {
 }
 
 async function requests() {
-  await check('/health has its fields, ten at once within a second', async () => {
-    const began = Date.now()
+  await check('/health has its fields, ten at once', async () => {
     const answers = await Promise.all(Array.from({ length: 10 }, () => http('GET', '/health')))
-    assert(Date.now() - began < 1000, `it took ${Date.now() - began} ms`)
     const { status, json } = answers[0]
     equal([status, json.status, json.service], [200, 'healthy', 'realtime'], 'the state')
     assert(/^\d+\.\d+\.\d+$/.test(json.version), `version is ${json.version}`)

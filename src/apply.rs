@@ -22,7 +22,7 @@ use crate::ui::Event;
 use crate::undo;
 use crate::values::Values;
 
-pub use order::{Needed, Order, Progress};
+pub use order::{Order, Other, Progress};
 pub use proof::Proof;
 
 /// All that an installation needs besides its plan.
@@ -31,8 +31,10 @@ pub struct Job<'a> {
     pub plan: &'a Plan,
     pub undo: Vec<Undo>,
     pub transaction: &'a str,
-    /// When it may be started.
+    /// When it may be started, and whether it may stay.
     pub order: &'a Order,
+    /// Whether nothing of the plugin was there before.
+    pub is_new: bool,
     /// What its manifest says of the services that it needs.
     pub services: &'a [ServiceNeed],
     pub recipe: &'a Recipe,

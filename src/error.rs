@@ -55,6 +55,9 @@ pub enum Error {
     DigestMoved { name: PluginName, version: String, installed: String, offered: String },
     #[error("`{name}` needs {}", .missing.join(", "))]
     DependencyFailed { name: PluginName, missing: Vec<String> },
+    /// It was to come along for others, and none of them stays.
+    #[error("`{name}` was to come along for {}", in_vain(.wanted_by))]
+    NotNeeded { name: PluginName, wanted_by: Vec<String> },
     #[error("the plugins need one another in a circle: {}", .0.join(" → "))]
     DependencyCycle(Vec<String>),
     #[error(transparent)]
@@ -70,7 +73,18 @@ fn preflight_text(problems: &[Problem]) -> String {
     problems.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>().join("\n")
 }
 
+fn in_vain(wanted_by: &[String]) -> String {
+    let none = if wanted_by.len() == 1 { "which" } else { "and none of them" };
+    let joint = if wanted_by.len() == 1 { "was not" } else { "was" };
+    format!("{}, {none} {joint} installed", wanted_by.join(" and "))
+}
+
 impl Error {
+    /// Whether it says nothing of its own, but that another plugin of the command failed.
+    pub fn is_consequence(&self) -> bool {
+        matches!(self, Self::DependencyFailed { .. } | Self::NotNeeded { .. })
+    }
+
     /// The process's exit code, as documented in the README.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -91,6 +105,7 @@ impl Error {
             | Self::File(_)
             | Self::StillNeeded { .. }
             | Self::Sick { .. }
+            | Self::NotNeeded { .. }
             | Self::DependencyFailed { .. } => 1,
         }
     }
@@ -120,6 +135,7 @@ impl Error {
             Self::StillNeeded { .. } => "plugin.needed",
             Self::DigestMoved { .. } => "package.digest_moved",
             Self::DependencyFailed { .. } => "dependency.failed",
+            Self::NotNeeded { .. } => "dependency.not_needed",
             Self::DependencyCycle(_) => "dependency.cycle",
             Self::File(_) => "file",
             Self::Interrupted => "interrupted",
@@ -162,7 +178,7 @@ impl Error {
             Self::DigestMoved { name, .. } => Some(format!(
                 "ask the author why; to accept the new archive: nself plugin remove {name} && nself plugin install {name}"
             )),
-            Self::DependencyFailed { .. } | Self::DependencyCycle(_) | Self::File(_) => None,
+            Self::DependencyFailed { .. } | Self::NotNeeded { .. } | Self::DependencyCycle(_) | Self::File(_) => None,
             Self::Interrupted => Some("run the same command again".into()),
         }
     }

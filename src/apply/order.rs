@@ -11,8 +11,13 @@ use crate::needs::{Condition, ServiceNeed};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     Preparing,
+    /// It was there before, or has proven itself beside what was: what comes along for it is not in vain.
+    Sure,
     /// Its container has all that it needs and is being started.
     Starting,
+    /// New and healthy: others may use it. It is not installed before what it needs, nor, where it only comes along, before
+    /// one that needs it is sure.
+    Usable,
     Installed,
     Failed,
 }
@@ -21,21 +26,29 @@ impl Progress {
     fn is_end(self) -> bool {
         matches!(self, Self::Installed | Self::Failed)
     }
+
+    fn is_sure(self) -> bool {
+        matches!(self, Self::Sure | Self::Usable | Self::Installed)
+    }
 }
 
-/// Another plugin of the same command that one needs.
+/// Another plugin of the same command.
 #[derive(Debug, Clone)]
-pub struct Needed {
+pub struct Other {
     pub name: PluginName,
     pub progress: watch::Receiver<Progress>,
 }
 
-impl Needed {
+impl Other {
     /// Whether what needs it may be started, by what that one's manifest says of its services.
     fn may_be_followed(&self, progress: Progress, services: &[ServiceNeed]) -> bool {
         let need = services.iter().find(|need| need.name == self.name.as_str());
         let condition = need.map_or(Condition::default(), |need| need.condition);
-        progress.is_end() || (progress == Progress::Starting && condition == Condition::Started)
+        match progress {
+            Progress::Preparing | Progress::Sure => false,
+            Progress::Starting => condition == Condition::Started,
+            Progress::Usable | Progress::Installed | Progress::Failed => true,
+        }
     }
 }
 
@@ -43,15 +56,21 @@ impl Needed {
 #[derive(Debug)]
 pub struct Order {
     plugin: PluginName,
-    needed: Vec<Needed>,
+    needed: Vec<Other>,
+    /// Those for which it only comes along; none where it is installed for its own sake.
+    wanted_by: Vec<Other>,
     /// Where its own progress is told.
     own: watch::Sender<Progress>,
 }
 
 impl Order {
-    /// The order of `plugin`, which needs others and tells its own progress.
-    pub fn of(plugin: &PluginName, needed: Vec<Needed>, own: watch::Sender<Progress>) -> Self {
-        Self { plugin: plugin.clone(), needed, own }
+    /// The order of `plugin`, which needs others, comes along for others, and tells its own progress.
+    pub fn of(
+        plugin: &PluginName,
+        (needed, wanted_by): (Vec<Other>, Vec<Other>),
+        own: watch::Sender<Progress>,
+    ) -> Self {
+        Self { plugin: plugin.clone(), needed, wanted_by, own }
     }
 
     /// Tells those that need it how far it is.
@@ -66,13 +85,18 @@ impl Order {
 
     /// Those for which it cannot be started yet.
     pub fn awaited(&self, services: &[ServiceNeed]) -> Vec<&str> {
-        let is_open = |needed: &&Needed| !needed.may_be_followed(*needed.progress.borrow(), services);
+        let is_open = |needed: &&Other| !needed.may_be_followed(*needed.progress.borrow(), services);
         self.needed.iter().filter(is_open).map(|needed| needed.name.as_str()).collect()
+    }
+
+    /// Those for which it only comes along.
+    pub fn wanted_by(&self) -> Vec<&str> {
+        self.wanted_by.iter().map(|other| other.name.as_str()).collect()
     }
 
     /// Fails when one that it needs is known to have failed: nothing more need be done then.
     pub fn check(&self) -> Result<(), Error> {
-        let has_failed = |needed: &&Needed| *needed.progress.borrow() == Progress::Failed;
+        let has_failed = |needed: &&Other| *needed.progress.borrow() == Progress::Failed;
         let failed = self.needed.iter().filter(has_failed);
         let missing: Vec<String> = failed.map(|needed| format!("`{}`, which was not installed", needed.name)).collect();
         if missing.is_empty() { Ok(()) } else { Err(Error::DependencyFailed { name: self.plugin.clone(), missing }) }
@@ -93,6 +117,22 @@ impl Order {
             let _ = needed.progress.clone().wait_for(|progress| progress.is_end()).await;
         }
         self.check()
+    }
+
+    /// Waits until it is sure that one stays for which it comes along; fails when none does.
+    pub async fn wait_until_wanted(&self) -> Result<(), Error> {
+        let wishes = self.wanted_by.iter().map(|other| {
+            let mut progress = other.progress.clone();
+            Box::pin(async move {
+                let settled = progress.wait_for(|progress| progress.is_sure() || progress.is_end()).await;
+                if settled.is_ok_and(|progress| progress.is_sure()) { Ok(()) } else { Err(()) }
+            })
+        });
+        if self.wanted_by.is_empty() || futures_util::future::select_ok(wishes).await.is_ok() {
+            return Ok(());
+        }
+        let wanted_by = self.wanted_by.iter().map(|other| format!("`{}`", other.name)).collect();
+        Err(Error::NotNeeded { name: self.plugin.clone(), wanted_by })
     }
 
     /// Waits until one that it needs has failed, for ever if none does.
@@ -117,9 +157,9 @@ mod tests {
 
     fn order() -> (watch::Sender<Progress>, Order) {
         let redis = watch::Sender::new(Progress::Preparing);
-        let needed = vec![Needed { name: "redis".parse().unwrap(), progress: redis.subscribe() }];
+        let needed = vec![Other { name: "redis".parse().unwrap(), progress: redis.subscribe() }];
         let own = watch::Sender::new(Progress::Preparing);
-        (redis, Order::of(&"jobs".parse().unwrap(), needed, own))
+        (redis, Order::of(&"jobs".parse().unwrap(), (needed, Vec::new()), own))
     }
 
     fn need(condition: Condition) -> [ServiceNeed; 1] {
@@ -165,5 +205,31 @@ mod tests {
         for error in [failure, jobs.check().unwrap_err(), jobs.wait_until_installed().await.unwrap_err()] {
             assert_eq!(error.to_string(), "`jobs` needs `redis`, which was not installed");
         }
+    }
+
+    #[tokio::test]
+    async fn what_comes_along_stays_when_one_that_needs_it_does() {
+        let others = ["jobs", "mail"].map(|name| (name, watch::Sender::new(Progress::Preparing)));
+        let wanted_by =
+            others.iter().map(|(name, sender)| Other { name: name.parse().unwrap(), progress: sender.subscribe() });
+        let redis = Order::of(
+            &"redis".parse().unwrap(),
+            (Vec::new(), wanted_by.collect()),
+            watch::Sender::new(Progress::Usable),
+        );
+        let [(_, jobs), (_, mail)] = &others;
+        assert!(is_waiting(redis.wait_until_wanted()).await);
+        jobs.send_replace(Progress::Failed);
+        assert!(is_waiting(redis.wait_until_wanted()).await);
+        for progress in [Progress::Sure, Progress::Usable, Progress::Installed] {
+            mail.send_replace(progress);
+            redis.wait_until_wanted().await.unwrap();
+        }
+        mail.send_replace(Progress::Failed);
+        let error = redis.wait_until_wanted().await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`redis` was to come along for `jobs` and `mail`, and none of them was installed"
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Run;
+use super::{Progress, Run};
 use crate::docker::Docker;
 use crate::error::Error;
 use crate::health::{EARLY, FIRST_PAUSE, LONGEST_EARLY_PAUSE, LONGEST_PAUSE, Probe, Verdict};
@@ -103,7 +103,8 @@ impl Proof<'_> {
 }
 
 impl Run<'_> {
-    /// Waits until the container has proven itself: usable, and again when all that the plugin needs is installed.
+    /// Waits until the container has proven itself: usable, and again when all that the plugin needs is installed. A new one
+    /// that only comes along waits for one that needs it.
     pub(super) async fn wait_healthy(&mut self, container: &str, probe: Option<Probe>) -> Result<(), Error> {
         self.started("waiting until it is healthy");
         let since = self.started.unwrap_or_else(tokio::time::Instant::now);
@@ -111,12 +112,28 @@ impl Run<'_> {
         let verdict = self.prove(&proof).await?;
         self.proven.healthy_after = since.elapsed();
         self.proven.verdict = Some(verdict);
+        self.job.order.tell(if self.job.is_new { Progress::Usable } else { Progress::Sure });
+        if self.job.is_new {
+            self.wait_until_wanted().await?;
+        }
         if !self.job.order.is_complete() {
             // Healthy before what it needs: much may have happened to it when that is there.
             self.job.order.wait_until_installed().await?;
             self.proven.verdict = Some(self.prove(&proof).await?);
         }
         Ok(())
+    }
+
+    async fn wait_until_wanted(&self) -> Result<(), Error> {
+        let by = self.job.order.wanted_by();
+        if !by.is_empty() {
+            self.started(&format!("healthy; waiting for {}", by.join(" or ")));
+        }
+        tokio::select! {
+            wanted = self.job.order.wait_until_wanted() => wanted,
+            error = self.job.order.failure() => Err(error),
+            () = self.cx.interrupt.wanted() => Err(Error::Interrupted),
+        }
     }
 
     /// The proof, unless the container exits, what it needs fails, or the user has enough of it. Its time is counted from
@@ -133,6 +150,8 @@ impl Run<'_> {
             }
         };
         let outcome = tokio::select! {
+            // The exit says more than what follows from it.
+            biased;
             code = exited => Err(format!("its container exited with code {code}")),
             verdict = proof.within(self.cx.settings.ready_timeout) => verdict,
             error = self.job.order.failure() => return Err(error),

@@ -128,6 +128,36 @@ fn what_waits_by_itself_goes_when_its_service_fails() {
 }
 
 #[test]
+fn what_comes_along_goes_when_nothing_that_needs_it_stays() {
+    let registry = Registry::start();
+    registry.add(&Package::named("redis"));
+    let add = |package: Package| {
+        registry.add_with(&package, |entry| {
+            entry.insert("requires".into(), requires("redis"));
+        });
+        package.name
+    };
+    let dying = add(needing("redis").mode("die"));
+    let sandbox = Sandbox::of(&registry);
+    let before = State::of(&sandbox);
+    let in_vain = "redis is not installed either: nothing that needs it is";
+    let outcome = sandbox.plugin(&["install", &dying]).ends_with(7).answers(&[in_vain]);
+    before.assert_unchanged(&sandbox, &outcome);
+
+    // What can be known beforehand: a value that nobody has set.
+    let refused = add(needing("redis").edit(|manifest| {
+        manifest["env"]["required"].as_array_mut().unwrap().push(json!({ "name": "PROBE_KEY" }));
+    }));
+    for flag in ["--yes", "--dry-run"] {
+        let outcome = sandbox.plugin(&["install", flag, &refused]).ends_with(6).says(&["PROBE_KEY"]);
+        let outcome = outcome.answers(&[in_vain]);
+        before.assert_unchanged(&sandbox, &outcome);
+    }
+    // Asked for itself, it stays.
+    sandbox.plugin(&["install", "redis", &refused]).ends_with(10).answers(&["redis 1.0.0"]);
+}
+
+#[test]
 fn what_redis_holds_outlives_its_removal() {
     let (_registry, _package, sandbox, port) = world();
     sandbox.plugin(&["install", "redis"]).ok();

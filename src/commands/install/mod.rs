@@ -1,6 +1,7 @@
 //! `install`: finds what is meant, then runs the pipeline for all plugins at the same time; each is started when what it
 //! needs is there. One bad plugin does not stop the others.
 
+mod along;
 mod checks;
 mod current;
 mod downloads;
@@ -39,7 +40,7 @@ pub use downloads::Downloads;
 pub use renewal::{Extent, Renewal, renew};
 pub use report::{How, InstallReport, Outcome};
 pub use restart::{Restart, restart_after};
-pub use survey::{Surveyed, with_dependents};
+pub use survey::{Surveyed, needs_of};
 
 use crate::commands::target::{Finder, Found};
 use fitness::Fitness;

@@ -123,7 +123,8 @@ async fn attempt(shared: &Shared<'_>, target: &Target, order: &Order) -> Result<
     order.check()?;
     let receipt = receipt_before(shared, target)?;
     // Whether an installed plugin is as it should be shows only when what it needs is there.
-    if receipt.is_some() || shared.dry_run {
+    if receipt.is_some() {
+        order.tell(Progress::Sure);
         order.wait_until_installed().await?;
     }
     let before = Before {
@@ -191,8 +192,9 @@ async fn stage_and_apply(
         cx.reporter.event(Event::Warning { text });
     }
     plan.notes.extend(left_out.into_iter().map(|port| port.text));
+    let is_new = before.receipt.is_none() && before.container_of(shared, target.name.as_str()).is_none();
     if shared.dry_run {
-        return Ok(Outcome::Planned(Box::new(plan)));
+        return planned(plan, order, is_new).await;
     }
     tell_notes(cx, &plan);
     let job = Job {
@@ -200,6 +202,7 @@ async fn stage_and_apply(
         undo,
         transaction,
         order,
+        is_new,
         services: &package.manifest().requires.services,
         recipe: &recipe,
         activation: activation.as_ref(),
@@ -224,6 +227,16 @@ async fn stage_and_apply(
         passed_over: target.passed_over.clone(),
         unset: unset(package.manifest(), &assembled),
     })
+}
+
+/// A plan that could be carried out, when those of the plugins that it needs could be, and of one for which it comes along.
+async fn planned(plan: Plan, order: &Order, is_new: bool) -> Result<Outcome, Error> {
+    order.tell(Progress::Sure);
+    if is_new {
+        order.wait_until_wanted().await?;
+    }
+    order.wait_until_installed().await?;
+    Ok(Outcome::Planned(Box::new(plan)))
 }
 
 /// The package in staging, while the machine is looked at. Before anything is fetched over a network it must be fit.

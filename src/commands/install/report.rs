@@ -141,7 +141,7 @@ impl Report for InstallReport {
             codes if codes.len() < self.results.len() => 10,
             codes => {
                 // What failed only because something it needs failed says nothing of its own.
-                let is_own = |error: &&Error| !matches!(error, Error::DependencyFailed { .. });
+                let is_own = |error: &&Error| !error.is_consequence();
                 let own: Vec<u8> = self.failures().filter(is_own).map(Error::exit_code).collect();
                 let first = own.first().or(codes.first()).copied().unwrap_or(1);
                 match own.as_slice() {
@@ -181,11 +181,13 @@ impl Report for InstallReport {
         fields
     }
 
-    /// What is wrong with the machine is told once, however many plugins it stopped.
+    /// What is wrong with the machine is told once, however many plugins it stopped. Of what nobody asked for it is enough to
+    /// say that it is not there.
     fn errors(&self) -> Vec<&Error> {
         let is_unfit = |error: &&Error| matches!(error, Error::Unfit(_));
         let unfit = self.failures().find(is_unfit);
-        unfit.into_iter().chain(self.failures().filter(|error| !is_unfit(error))).collect()
+        let others = self.failures().filter(|error| !is_unfit(error) && !matches!(error, Error::NotNeeded { .. }));
+        unfit.into_iter().chain(others).collect()
     }
 
     fn text(&self, style: Style) -> String {
@@ -216,7 +218,7 @@ impl Report for InstallReport {
 /// What is wrong with the machine, where nothing was done because of it.
 pub(super) fn only_unfit(results: &mut Vec<(String, Outcome)>) -> Option<Error> {
     let is_done = |outcome: &Outcome| matches!(outcome, Outcome::Installed { .. } | Outcome::Planned(_));
-    let is_of_it = |error: &Error| matches!(error, Error::Unfit(_) | Error::DependencyFailed { .. });
+    let is_of_it = |error: &Error| matches!(error, Error::Unfit(_)) || error.is_consequence();
     let is_other = |outcome: &Outcome| is_done(outcome) || outcome.error().is_some_and(|error| !is_of_it(error));
     if results.iter().any(|(_, outcome)| is_other(outcome)) {
         return None;
@@ -290,6 +292,9 @@ fn outcome_text(name: &str, outcome: &Outcome, style: Style, lines: &mut Vec<Str
             }
         }
         Outcome::Planned(plan) => lines.push(plan.to_string()),
+        Outcome::Failed(error) if matches!(**error, Error::NotNeeded { .. }) => {
+            lines.push(format!("{name} is not installed either: nothing that needs it is"));
+        }
         Outcome::Failed(_) => lines.push(format!("{name} is {}", style.failed("not installed"))),
     }
 }

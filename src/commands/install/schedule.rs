@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::watch;
 
+use super::along::Needs;
 use super::pipeline::{self, Shared};
 use super::report::Outcome;
-use crate::apply::{Needed, Order, Progress};
+use crate::apply::{Order, Other, Progress};
 use crate::commands::target::{Found, Target, cycle};
 use crate::error::Error;
 use crate::name::PluginName;
@@ -22,16 +23,17 @@ pub(super) async fn install_all(shared: &Shared<'_>, found: Vec<Found>) -> Vec<(
         found.iter().filter_map(|(_, target)| target.as_ref().ok()).map(|target| target.name.clone()).collect();
     let progresses: Progresses =
         found.iter().map(|entry| (plugin_of(entry, &names), watch::Sender::new(Progress::Preparing))).collect();
+    let needs = Needs::among(&found, &shared.named);
     let work = needed_first(found).into_iter().map(|(place, found)| {
         let plugin = plugin_of(&found, &names);
-        let (cycle, progresses) = (&cycle, &progresses);
+        let (cycle, needs, progresses) = (&cycle, &needs, &progresses);
         async move {
             let (word, target) = found;
             let result = match target {
                 Ok(target) if cycle.contains(&target.name) => {
                     Err(Error::DependencyCycle(cycle.iter().map(ToString::to_string).collect()))
                 }
-                Ok(target) => Box::pin(pipeline::install(shared, &target, &order(&target, progresses))).await,
+                Ok(target) => Box::pin(pipeline::install(shared, &target, &order(&target, needs, progresses))).await,
                 Err(error) => Err(error),
             };
             let outcome = result.unwrap_or_else(|error| Outcome::Failed(Box::new(error)));
@@ -57,13 +59,15 @@ fn needed_first(found: Vec<Found>) -> Vec<(usize, Found)> {
     entries
 }
 
-/// What a target waits for. What is not part of this command is there, or is found missing by the plugin's health.
-fn order(target: &Target, progresses: &Progresses) -> Order {
-    let needed =
-        |name: &PluginName| Some(Needed { name: name.clone(), progress: progresses.get(name.as_str())?.subscribe() });
+/// What a target waits for, and for what it comes along. What is not part of this command is there, or is found missing by the plugin's health.
+fn order(target: &Target, needs: &Needs, progresses: &Progresses) -> Order {
+    let other =
+        |name: &PluginName| Some(Other { name: name.clone(), progress: progresses.get(name.as_str())?.subscribe() });
+    let wanted_by = if needs.comes_along(&target.name) { needs.named_that_need(&target.name) } else { BTreeSet::new() };
+    let others = (target.dependencies.iter().filter_map(other).collect(), wanted_by.iter().filter_map(other).collect());
     let own = progresses.get(target.name.as_str()).cloned();
     let own = own.unwrap_or_else(|| watch::Sender::new(Progress::Preparing));
-    Order::of(&target.name, target.dependencies.iter().filter_map(needed).collect(), own)
+    Order::of(&target.name, others, own)
 }
 
 /// The plugin that an entry is about, for those that need it. A word for which nothing was found, such as
@@ -78,6 +82,7 @@ pub(super) fn plugin_of((word, target): &Found, found: &BTreeSet<PluginName>) ->
 
 fn tell(shared: &Shared<'_>, name: &str, outcome: &Outcome) {
     let text = match outcome {
+        Outcome::Failed(error) if matches!(**error, Error::NotNeeded { .. }) => "not needed",
         Outcome::Failed(_) => "failed",
         Outcome::Planned(_) => "planned",
         Outcome::Current { .. } => "nothing to do",

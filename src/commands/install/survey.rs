@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::along::{Needs, Wishes};
 use super::checks::obstacles;
 use super::pipeline::{Before, Shared, variables, want};
 use super::schedule::plugin_of;
@@ -26,6 +27,8 @@ pub struct Surveyed {
     pub is_named: bool,
     /// The plugins of the same command that it needs.
     pub needs: Vec<PluginName>,
+    /// Those that it may have a use for.
+    pub uses: Vec<PluginName>,
     /// Its ports on this machine.
     pub ports: Vec<u16>,
     /// Required variables that nobody has set.
@@ -52,6 +55,7 @@ pub(super) async fn survey(
 ) -> Result<Vec<(String, Result<Surveyed, Error>)>, Error> {
     shared.fitness.check(shared).await?;
     let circle = cycle(&found);
+    let needs = Needs::among(&found, &shared.named);
     let mut refused: BTreeSet<PluginName> = BTreeSet::new();
     let mut surveyed = Vec::new();
     for entry in found {
@@ -69,10 +73,16 @@ pub(super) async fn survey(
         }
         surveyed.push((word, known));
     }
-    let known: Vec<&Surveyed> = surveyed.iter().filter_map(|(_, known)| known.as_ref().ok()).collect();
-    let refused = with_dependents(&known, refused);
+    let refused = needs.with_dependents(refused);
+    let idle = needs.idle_without(&refused);
     for (_, entry) in &mut surveyed {
         let Ok(known) = entry else { continue };
+        let name = known.manifest.name.clone();
+        if idle.contains(&name) && !known.is_installed {
+            let wanted_by = needs.named_that_need(&name).iter().map(|other| format!("`{other}`")).collect();
+            *entry = Err(Error::NotNeeded { name, wanted_by });
+            continue;
+        }
         let missing: Vec<String> = known
             .needs
             .iter()
@@ -80,25 +90,18 @@ pub(super) async fn survey(
             .map(|need| format!("`{need}`, which cannot be installed"))
             .collect();
         if known.problems.is_empty() && !missing.is_empty() {
-            *entry = Err(Error::DependencyFailed { name: known.manifest.name.clone(), missing });
+            *entry = Err(Error::DependencyFailed { name, missing });
         }
     }
     Ok(surveyed)
 }
 
-/// These plugins and all that need one of them, directly or through others.
-pub fn with_dependents(known: &[&Surveyed], mut plugins: BTreeSet<PluginName>) -> BTreeSet<PluginName> {
-    loop {
-        let before = plugins.len();
-        for one in known {
-            if one.needs.iter().any(|need| plugins.contains(need)) {
-                plugins.insert(one.manifest.name.clone());
-            }
-        }
-        if plugins.len() == before {
-            return plugins;
-        }
-    }
+/// What these plugins need of one another.
+pub fn needs_of(known: &[&Surveyed]) -> Needs {
+    Needs::of(known.iter().map(|one| {
+        let wishes = Wishes { required: one.needs.clone(), welcome: one.uses.clone() };
+        (one.manifest.name.clone(), wishes, one.is_named)
+    }))
 }
 
 async fn one(shared: &Shared<'_>, target: &Target) -> Result<Surveyed, Error> {
@@ -110,6 +113,7 @@ async fn one(shared: &Shared<'_>, target: &Target) -> Result<Surveyed, Error> {
         values: Values::read(&cx.settings.config_dir, &shared.project.name)?,
     };
     let assembled = assemble(&manifest, &variables(shared, &before.values), &shared.services, &fs::random_secret);
+    let wishes = Wishes::of(target);
     let (wanted, _) = want(shared, (&manifest, None), &assembled, &before, "")?;
     // A service that nobody gives may be asked for by its variable.
     let is_asked = |variable: &String| assembled.missing.iter().any(|missing| missing.name == *variable);
@@ -120,7 +124,8 @@ async fn one(shared: &Shared<'_>, target: &Target) -> Result<Surveyed, Error> {
         registry: target.registry_or(before.receipt.as_ref()),
         is_installed: before.receipt.is_some(),
         is_named: shared.named.contains(&target.name),
-        needs: target.dependencies.clone(),
+        needs: wishes.required,
+        uses: wishes.welcome,
         ports: wanted.ports.iter().map(|(_, host)| *host).collect(),
         ungranted: preflight::privileges(&manifest, shared.grants(&manifest.name)),
         missing: assembled.missing,

@@ -11,7 +11,6 @@ use crate::cli::{InstallArguments, SetupArguments};
 use crate::context::Context;
 use crate::environment::Variables;
 use crate::error::Error;
-use crate::name::PluginName;
 use crate::project::{Project, Strictness};
 use crate::ui::{Event, shell_word, table};
 use crate::values::Values;
@@ -118,7 +117,7 @@ async fn survey(cx: &Context, request: &Request<'_>) -> Result<Plan, Error> {
     // Where nothing is left, the error is a plugin's own, not that of one which needs it, and one that the user can mend
     // on this machine before one that others must.
     refused.sort_by_key(|(_, error)| match error {
-        Error::DependencyFailed { .. } => 0,
+        error if error.is_consequence() => 0,
         error if error.exit_code() == 6 => 2,
         _ => 1,
     });
@@ -133,11 +132,13 @@ async fn survey(cx: &Context, request: &Request<'_>) -> Result<Plan, Error> {
     }
 }
 
-/// Whether something stands in the way of every plugin, its own or that of one which it needs.
+/// Whether something stands in the way of every plugin, its own or that of one which it needs or comes along for.
 fn is_all_blocked(plan: &Plan) -> bool {
     let known = all_of(plan);
     let own = known.iter().filter(|known| !known.all_problems().is_empty()).map(|known| known.manifest.name.clone());
-    let blocked = install::with_dependents(&known, own.collect());
+    let needs = install::needs_of(&known);
+    let mut blocked = needs.with_dependents(own.collect());
+    blocked.extend(needs.idle_without(&blocked));
     known.iter().all(|known| blocked.contains(&known.manifest.name))
 }
 
@@ -160,24 +161,14 @@ async fn grant(cx: &Context, plan: &mut Plan) -> Result<Grants, Error> {
             denied.insert(name);
         }
     }
-    let mut denied = install::with_dependents(&all_of(plan), denied);
-    while let Some(name) = idle_without(plan, &denied) {
-        denied.insert(name);
-    }
+    let needs = install::needs_of(&all_of(plan));
+    let mut denied = needs.with_dependents(denied);
+    denied.extend(needs.idle_without(&denied));
     plan.retain(|(_, known)| !denied.contains(&known.manifest.name));
     if plan.is_empty() {
         return Err(Error::Usage { message: "nothing was changed: no plugin is left".into(), hint: None });
     }
     Ok(Grants { granted, denied: denied.into_iter().collect() })
-}
-
-/// A plugin that was to come along and that none needs but the denied ones.
-fn idle_without(plan: &Plan, denied: &BTreeSet<PluginName>) -> Option<PluginName> {
-    let (out, left): (Vec<&Surveyed>, Vec<&Surveyed>) =
-        all_of(plan).into_iter().partition(|known| denied.contains(&known.manifest.name));
-    let is_needed = |by: &[&Surveyed], name: &PluginName| by.iter().any(|other| other.needs.contains(name));
-    let names = left.iter().filter(|known| !known.is_named).map(|known| &known.manifest.name);
-    names.into_iter().find(|name| is_needed(&out, name) && !is_needed(&left, name)).cloned()
 }
 
 /// Asks for the values of required variables that nobody has set, each once.

@@ -124,6 +124,8 @@ function go(change) {
   if (next.job) query.set('job', next.job)
   const path = [next.queue, next.state].filter(Boolean).map(encodeURIComponent).join('/')
   const hash = `#/${path}${query.size ? `?${query}` : ''}`
+  // At once, so that nothing is drawn for the earlier view; the change of the address comes as an event of its own.
+  view = next
   if (location.hash === hash) refresh()
   else location.hash = hash
 }
@@ -357,6 +359,8 @@ async function refresh() {
 
 addEventListener('hashchange', () => { readAddress(); refresh() })
 document.addEventListener('visibilitychange', () => { if (!document.hidden) refresh() })
+// Escape: what is under way for the job must not open it again before the closing is told.
+byId('job').addEventListener('cancel', () => go({ job: null }))
 byId('job').addEventListener('close', () => { if (view.job) go({ job: null }) })
 byId('job').addEventListener('click', (event) => { if (event.target === byId('job')) go({ job: null }) })
 byId('live').addEventListener('change', refresh)

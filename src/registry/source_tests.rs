@@ -23,8 +23,8 @@ struct Surroundings {
 
 impl Surroundings {
     fn new() -> Self {
-        let short = Duration::from_millis(600);
-        let deadlines = Deadlines { connect: short, document: short, idle: short };
+        let long = Duration::from_secs(20);
+        let deadlines = Deadlines { connect: long, document: long, idle: long };
         Self {
             http: Http::with_deadlines(false, deadlines),
             folder: tempfile::tempdir().expect("a folder"),

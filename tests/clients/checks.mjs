@@ -9,7 +9,7 @@ let tidyUp = async () => {}
 
 // How long something that must come is waited for, in milliseconds. Only a machine that is busy with much else needs more
 // than one second of it.
-export const PATIENCE = 20_000
+export const PATIENCE = 40_000
 
 export const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))
 

@@ -25,9 +25,9 @@ if (!executablePath) {
 
 const run = randomUUID().slice(0, 8)
 const queue = `dash-${run}`
-const browser = await puppeteer.launch({ executablePath, headless: true, args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu'] })
+const browser = await puppeteer.launch({ executablePath, headless: true, timeout: 120_000, protocolTimeout: 240_000, args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu'] })
 
-within(240, () => browser.close())
+within(300, () => browser.close())
 
 async function call(method, path, body) {
   const response = await fetch(base + path, { method, headers: { 'Content-Type': 'application/json' }, body: body && JSON.stringify(body) })
@@ -61,7 +61,7 @@ const shot = async (name) => { if (folder) await page.screenshot({ path: join(fo
 const click = (selector) => page.locator(selector).setTimeout(PATIENCE).click()
 // A press that came to nothing on a busy machine is repeated, as a person would.
 const press = (selector, wanted) => until(`${wanted} is there`, async () => {
-  if (!(await page.$(wanted))) await click(selector)
+  if (!(await page.$(wanted))) await page.locator(selector).setTimeout(3_000).click().catch(() => {})
   return page.waitForSelector(wanted, { visible: true, timeout: 3_000 }).catch(() => null)
 })
 const shows = (selector, text) => until(`${selector} shows ${text}`, () => page.$eval(selector, (element, wanted) => element.textContent.includes(wanted), text).catch(() => false))

@@ -27,7 +27,7 @@ process.on('exit', () => {
   for (const child of children) child.kill('SIGKILL')
   rmSync(root, { recursive: true, force: true })
 })
-within(240)
+within(300)
 
 // A server over a folder of its own, or over the one of a server before it.
 async function start(settings = {}, data = mkdtempSync(join(root, 'data-'))) {

@@ -30,7 +30,7 @@ const limit = 52_428_800
 const marker = 'SECRETMARK'
 
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
-within(240)
+within(300)
 
 const file = (name) => join(folder, name)
 

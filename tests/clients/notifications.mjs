@@ -20,7 +20,7 @@ const run = randomUUID().slice(0, 8)
 const user = `user-${run}`
 const key = process.env.NOTIFICATIONS_API_KEY
 
-within(240)
+within(300)
 
 async function ask(method, path, body, headers = {}) {
   const response = await fetch(url + path, {

@@ -30,7 +30,7 @@ process.on('exit', () => {
   for (const child of children) child.kill('SIGKILL')
   rmSync(root, { recursive: true, force: true })
 })
-within(180, () => sockets.forEach((socket) => socket.disconnect()))
+within(300, () => sockets.forEach((socket) => socket.disconnect()))
 
 function launch(path, words, options) {
   const child = spawn(path, words, options)
@@ -57,7 +57,8 @@ async function startServer(settings = {}) {
     REALTIME_JWT_SECRET: secret,
     REALTIME_API_KEY: key,
     REALTIME_REDIS_URL: `redis://127.0.0.1:${redisPort}/0`,
-    REALTIME_INSTANCE_TIMEOUT: '2000',
+    REALTIME_INSTANCE_TIMEOUT: '12000',
+    REALTIME_TYPING_TIMEOUT: '10000',
     REALTIME_PRESENCE_GRACE: '500',
     LOG_LEVEL: 'warn',
     ...settings,
@@ -183,7 +184,7 @@ async function messages() {
     const from = alice.log.length
     equal(await three.stop('SIGTERM'), 0, 'the exit code')
     await event(alice, 'user:left', (payload) => payload.userId === 'carol', { from })
-    await eventually('two', knows(one, 2), 1500)
+    await eventually('two', knows(one, 2), 9_000)
     await event(bob, 'presence:changed', (payload) => payload.userId === 'carol' && payload.status === 'offline')
   })
 }
@@ -205,7 +206,7 @@ async function typing() {
     const from = bob.log.length
     alice.emit('typing', { channelId: 'general', isTyping: true })
     alice.emit('typing', { channelId: 'general', isTyping: false })
-    await event(bob, 'typing', (payload) => payload.userId === 'alice' && !payload.isTyping, { from, within: 2800 })
+    await event(bob, 'typing', (payload) => payload.userId === 'alice' && !payload.isTyping, { from, within: 9_000 })
     alice.emit('typing:start', { roomName: 'dm-7', roomType: 'dm', recipientId: 'bob' })
     await event(bob, 'typing:event', (payload) => payload.roomName === 'dm-7', { from })
   })
@@ -290,12 +291,12 @@ async function broadcasts() {
 
 async function tokens() {
   await check('a token that ends is told, then ends the socket; a renewed one goes on', async () => {
-    const [lazy, busy] = [await open(one, 'lazy', tokenFor('lazy', 3)), await open(one, 'busy', tokenFor('busy', 3))]
+    const [lazy, busy] = [await open(one, 'lazy', tokenFor('lazy', 6)), await open(one, 'busy', tokenFor('busy', 6))]
     const ended = new Promise((resolve) => lazy.once('disconnect', resolve))
     equal((await event(busy, 'auth:error')).code, 'AUTH_EXPIRED', 'code')
     equal((await ask(busy, 'auth:refresh', { token: tokenFor('busy') })).success, true, 'success')
     equal((await event(lazy, 'auth:error')).code, 'AUTH_EXPIRED', 'code')
-    equal(await Promise.race([ended, pause(10_000)]), 'io server disconnect', 'the reason')
+    equal(await Promise.race([ended, pause(PATIENCE)]), 'io server disconnect', 'the reason')
     assert(busy.connected, 'the renewed one was ended too')
     busy.disconnect()
   })

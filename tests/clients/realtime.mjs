@@ -1,6 +1,6 @@
 // Talks to a running realtime server as its users' apps do: with the real socket.io-client.
 //
-//   REALTIME_JWT_SECRET=… node realtime.mjs http://127.0.0.1:3101
+//   REALTIME_JWT_SECRET=… node realtime.mjs http://127.0.0.1:3101      (a server with REALTIME_TYPING_TIMEOUT=10000)
 //
 // Prints `ok …` or `not ok …: why` for each check and ends with `N passed, M failed`.
 // Makes its own tokens, users and channels, so it can run again and again on one server.
@@ -16,13 +16,15 @@ if (!url || !secret) {
   process.exit(2)
 }
 
+// REALTIME_TYPING_TIMEOUT of the server, in milliseconds: far above what an event takes on a busy machine.
+const TYPING_TIMEOUT = 10_000
 const run = randomUUID().slice(0, 8)
 const alice = `alice-${run}`
 const bob = `bob-${run}`
 const channel = `general-${run}`
 const sockets = []
 
-within(240, () => sockets.forEach((socket) => socket.disconnect()))
+within(300, () => sockets.forEach((socket) => socket.disconnect()))
 
 const base64url = (value) => Buffer.from(value).toString('base64url')
 
@@ -37,7 +39,7 @@ const tokenFor = (user, more = {}) => sign({ sub: user, exp: inSeconds(600), ...
 
 // Opens a socket that remembers every event in order.
 function open(auth, options = {}) {
-  const socket = io(url, { auth, forceNew: true, reconnection: false, transports: ['websocket'], timeout: 5000, ...options })
+  const socket = io(url, { auth, forceNew: true, reconnection: false, transports: ['websocket'], timeout: PATIENCE, ...options })
   socket.log = []
   socket.onAny((event, payload) => socket.log.push({ event, payload }))
   sockets.push(socket)
@@ -133,7 +135,7 @@ async function connecting() {
 
 async function ending() {
   await check('a token that ends is told and ends its socket, a renewed one stays', async () => {
-    const short = (user) => sign({ sub: user, exp: inSeconds(2) })
+    const short = (user) => sign({ sub: user, exp: inSeconds(6) })
     const lazy = await connected(open({ token: short(`lazy-${run}`) }))
     const busy = await connected(open({ token: short(`busy-${run}`) }))
     const ended = new Promise((resolve) => lazy.once('disconnect', resolve))
@@ -248,16 +250,16 @@ async function typing() {
     const one = await event(b, 'typing', (payload) => payload.userId === alice)
     equal([one.channelId, one.isTyping], [channel, true], 'typing')
   })
-  await check('three seconds of silence shrink the list', async () => {
+  await check('silence shrinks the list', async () => {
     await event(b, 'typing:event', (payload) => isOurs(payload) && payload.users.length === 0)
-    assert(Date.now() - typedAt >= 2900, 'it ended too early')
+    assert(Date.now() - typedAt >= TYPING_TIMEOUT - 100, 'it ended too early')
     await event(b, 'typing', (payload) => payload.userId === alice && payload.isTyping === false)
   })
   await check('typing:stop shrinks it at once and the typist hears nothing', async () => {
     const from = b.log.length
     a.emit('typing', { channelId: channel, isTyping: true })
     a.emit('typing', { channelId: channel, isTyping: false })
-    await event(b, 'typing:event', (payload) => payload.users.length === 0, { from, within: 2800 })
+    await event(b, 'typing:event', (payload) => payload.users.length === 0, { from, within: TYPING_TIMEOUT - 1_000 })
     assert(!a.log.some((entry) => entry.event.startsWith('typing')), 'the typist heard of it')
   })
 }
@@ -329,7 +331,7 @@ async function robustness() {
     const socket = await connected(open({ token: tokenFor(`mallory-${run}`) }))
     for (const [name, payload] of malformed) {
       const args = payload === undefined ? [] : [payload]
-      const answer = await socket.timeout(2000).emitWithAck(name, ...args)
+      const answer = await socket.timeout(PATIENCE).emitWithAck(name, ...args)
       const what = `${name} ${JSON.stringify(payload)}`.slice(0, 60)
       assert(answer.success === false && answer.error.code && answer.error.message, `${what}: ${JSON.stringify(answer)}`)
     }

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::support::{Package, Sandbox, ask};
+use crate::support::{Package, Sandbox, ask, wait_until};
+
+/// Long enough for the program to begin to follow, and for a line to reach it, on a machine that is busy with much else.
+const FOLLOWS: Duration = Duration::from_secs(4);
 
 fn installed() -> (Sandbox, Package) {
     let sandbox = Sandbox::new();
@@ -20,6 +23,10 @@ fn the_last_lines_are_shown() {
     for number in 1..=5 {
         ask(package.number(), &format!("/log/line-{number}"));
     }
+    // From the container to the engine's log it takes a moment.
+    wait_until("the last line is in the log", Duration::from_secs(20), || {
+        sandbox.plugin(&["logs", &package.name, "-n", "1"]).ok().stdout.contains("line-5")
+    });
     let outcome = sandbox.plugin(&["logs", &package.name, "-n", "2"]).ok();
     assert_eq!(outcome.stdout, "line-4\nline-5\n", "{outcome}");
     let document = sandbox.plugin(&["logs", &package.name, "-n", "1", "--json"]).ok().json();
@@ -30,9 +37,9 @@ fn the_last_lines_are_shown() {
 fn following_goes_on_until_ctrl_c() {
     let (sandbox, package) = installed();
     let running = sandbox.start(&["plugin", "logs", &package.name, "-f"]);
-    std::thread::sleep(Duration::from_millis(700));
+    std::thread::sleep(FOLLOWS);
     ask(package.number(), "/log/while-it-follows");
-    std::thread::sleep(Duration::from_millis(700));
+    std::thread::sleep(FOLLOWS);
     running.signal(Signal::INT);
     let outcome = running.wait().answers(&["probe starts", "while-it-follows"]);
     assert!(matches!(outcome.code, 0 | 130), "{outcome}");
@@ -42,7 +49,7 @@ fn following_goes_on_until_ctrl_c() {
 fn following_with_json_gives_a_document_a_line() {
     let (sandbox, package) = installed();
     let running = sandbox.start(&["plugin", "logs", &package.name, "-f", "--json"]);
-    std::thread::sleep(Duration::from_millis(700));
+    std::thread::sleep(FOLLOWS);
     running.signal(Signal::INT);
     let outcome = running.wait();
     let first: serde_json::Value = serde_json::from_str(outcome.stdout.lines().next().unwrap()).unwrap();

@@ -73,7 +73,7 @@ fn a_pulled_image_goes_when_the_installation_fails() {
     package.folder(&sandbox.work());
     let before = State::of(&sandbox);
     let place = format!("./{}", package.name);
-    let outcome = sandbox.plugin(&["install", &place, "--timeout", "1s"]).ends_with(7).says(&["answered 404"]);
+    let outcome = sandbox.plugin(&["install", &place, "--timeout", "8s"]).ends_with(7).says(&["answered 404"]);
     before.assert_unchanged(&sandbox, &outcome);
     assert!(!is_there(&reference), "{outcome}");
 }

@@ -70,7 +70,7 @@ fn a_sick_new_version_leaves_the_old_one_running_in_the_same_container() {
         registry.add(&package.clone().version(version).mode(mode));
         let before = State::of(&sandbox);
         let outcome = sandbox
-            .plugin(&["install", &format!("{}@{version}", package.name), "--timeout", "2s"])
+            .plugin(&["install", &format!("{}@{version}", package.name), "--timeout", "8s"])
             .ends_with(7)
             .says(&["did not become healthy", word]);
         before.assert_unchanged(&sandbox, &outcome);

@@ -25,7 +25,7 @@ pub(crate) fn node_client(name: &str, words: &[&str]) -> Command {
 
 /// Runs a client to its end; it must succeed and have checked at least so many things, an `ok …` line each.
 pub(crate) fn passes(command: Command, what: &str, at_least: usize) {
-    let outcome = Running::new(command, format!("({what})")).wait().ok();
+    let outcome = Running::new(command, format!("({what})")).wait_for_client().ok();
     let passed = outcome.stdout.lines().filter(|line| line.starts_with("ok ")).count();
     assert!(passed >= at_least, "{passed} checks: {outcome}");
 }

@@ -19,6 +19,8 @@ const DOCKERFILE: &str = "FROM scratch\nCOPY id probe /\n";
 #[derive(Debug, Clone)]
 pub(crate) struct Package {
     pub(crate) name: String,
+    /// What makes its image one of its own, whatever it is named.
+    id: String,
     pub(crate) version: String,
     /// Where the probe listens, inside and outside; `None` for a plugin without a port.
     pub(crate) port: Option<u16>,
@@ -57,6 +59,7 @@ impl Package {
             },
         });
         Self {
+            id: name.clone(),
             name,
             version: "1.0.0".into(),
             port: Some(port),
@@ -148,7 +151,7 @@ impl Package {
         let mut contents = vec![("plugin.json".to_owned(), self.manifest().to_string().into_bytes())];
         if self.image.is_none() {
             contents.push(("Dockerfile".to_owned(), DOCKERFILE.as_bytes().to_vec()));
-            contents.push(("id".to_owned(), self.name.clone().into_bytes()));
+            contents.push(("id".to_owned(), self.id.clone().into_bytes()));
             contents.push(("probe".to_owned(), probe().to_vec()));
         }
         contents.retain(|(name, _)| self.files.iter().all(|(other, _)| other != name));
@@ -181,7 +184,7 @@ impl Package {
 
     /// A tar of what an image of the probe is built from.
     pub(crate) fn build_context(&self) -> Vec<u8> {
-        let id = self.name.as_bytes();
+        let id = self.id.as_bytes();
         tar_of(&[
             ("Dockerfile".to_owned(), DOCKERFILE.as_bytes()),
             ("id".to_owned(), id),
@@ -193,7 +196,7 @@ impl Package {
 impl Package {
     /// The only layer of an image of the probe, as a tar.
     pub(crate) fn layer(&self) -> Vec<u8> {
-        tar_of(&[("id".to_owned(), self.name.as_bytes()), ("probe".to_owned(), probe())])
+        tar_of(&[("id".to_owned(), self.id.as_bytes()), ("probe".to_owned(), probe())])
     }
 }
 

@@ -13,8 +13,9 @@ use serde_json::Value;
 
 use super::engine::{Engine, socket_path};
 
-/// The longest that any run of the program may take.
-const LONGEST_RUN: Duration = Duration::from_secs(90);
+/// The longest that any run of the program may take, and any run of a client: above the limits of its own.
+const LONGEST_RUN: Duration = Duration::from_mins(3);
+const LONGEST_CLIENT_RUN: Duration = Duration::from_mins(6);
 
 /// A word that no other test and no other run uses: for projects and plugins.
 pub(crate) fn unique(word: &str) -> String {
@@ -235,15 +236,25 @@ impl Running {
     }
 
     /// Waits for the end; a run that takes too long is ended and fails the test.
-    pub(crate) fn wait(mut self) -> Outcome {
+    pub(crate) fn wait(self) -> Outcome {
+        self.wait_for(LONGEST_RUN)
+    }
+
+    /// The same for a client, which checks much.
+    pub(crate) fn wait_for_client(self) -> Outcome {
+        self.wait_for(LONGEST_CLIENT_RUN)
+    }
+
+    fn wait_for(mut self, limit: Duration) -> Outcome {
         use std::os::unix::process::ExitStatusExt;
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            if self.started.elapsed() > LONGEST_RUN {
+            if self.started.elapsed() > limit {
                 let _ = self.child.kill();
-                panic!("`nself {}` did not end within {LONGEST_RUN:?}\n{}", self.words, self.stderr.join().unwrap());
+                let (stdout, stderr) = (self.stdout.join().unwrap(), self.stderr.join().unwrap());
+                panic!("`nself {}` did not end within {limit:?}\n{stdout}\n{stderr}", self.words);
             }
             std::thread::sleep(Duration::from_millis(3));
         };

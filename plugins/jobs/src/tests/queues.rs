@@ -92,7 +92,7 @@ async fn requests_cannot_bring_queues_without_end() {
 async fn urgent_jobs_come_first_and_delayed_ones_not_before_their_time() {
     let redis = Redis::start();
     let server = Server::start(&redis, &[("JOBS_CONCURRENCY", "1")]).await;
-    let blocker = server.add(&slow(300)).await;
+    let blocker = server.add(&slow(5_000)).await;
     server.until_state(&blocker, "active").await;
     let mut ids = Vec::new();
     for priority in ["low", "critical", "normal"] {

@@ -10,7 +10,7 @@ use super::support::{Redis, Server, slow};
 async fn a_stop_lets_short_jobs_end_and_gives_long_ones_to_another_worker() {
     let redis = Redis::start();
     let first = Server::start(&redis, &[]).await;
-    let short = first.add(&slow(1_500)).await;
+    let short = first.add(&slow(4_000)).await;
     let long = first.add(&json!({"type": "noop", "payload": {"durationMs": 60_000}, "options": {"attempts": 1}})).await;
     first.until_state(&short, "active").await;
     first.until_state(&long, "active").await;
@@ -19,7 +19,7 @@ async fn a_stop_lets_short_jobs_end_and_gives_long_ones_to_another_worker() {
     first.stop().await;
     assert_eq!(watching.get(&format!("/jobs/{short}")).await["state"], "completed");
     assert_eq!(watching.get(&format!("/jobs/{waiting}")).await["state"], "delayed");
-    let returned = watching.get(&format!("/jobs/{long}")).await;
+    let returned = watching.until_state(&long, "waiting").await;
     // Given back it is no failed attempt.
     assert_eq!((&returned["state"], &returned["attempts"]), (&json!("waiting"), &json!(0)), "{returned}");
     let second = Server::start(&redis, &[]).await;
@@ -32,9 +32,9 @@ async fn a_stop_lets_short_jobs_end_and_gives_long_ones_to_another_worker() {
 async fn nothing_is_taken_any_more_once_a_stop_began() {
     let redis = Redis::start();
     let server = Server::start(&redis, &[("JOBS_CONCURRENCY", "1")]).await;
-    let running = server.add(&slow(1_000)).await;
-    server.until_state(&running, "active").await;
     let watching = Server::start(&redis, &[("JOBS_WORKERS_ENABLED", "false")]).await;
+    let running = server.add(&slow(4_000)).await;
+    server.until_state(&running, "active").await;
     let stopping = tokio::spawn(server.stop());
     tokio::time::sleep(Duration::from_millis(50)).await;
     let late = watching.add(&slow(0)).await;
@@ -61,7 +61,7 @@ async fn no_more_jobs_run_at_a_time_than_allowed() {
     let server = Server::start(&redis, &[("JOBS_CONCURRENCY", "2")]).await;
     let mut ids = Vec::new();
     for _ in 0..6 {
-        ids.push(server.add(&slow(100)).await);
+        ids.push(server.add(&slow(1_000)).await);
     }
     let mut most = 0;
     loop {

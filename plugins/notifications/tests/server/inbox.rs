@@ -47,7 +47,7 @@ on_both! {
     async fn a_scheduled_message_is_seen_when_its_time_has_come(storage) {
         let server = Server::new(storage).await.started().await;
         let mut message = in_app("u", "later");
-        let at = jiff::Timestamp::now().checked_add(jiff::SignedDuration::from_millis(1500)).expect("soon");
+        let at = jiff::Timestamp::now().checked_add(jiff::SignedDuration::from_secs(8)).expect("soon");
         message["scheduledAt"] = json!(at.to_string());
         let answer = server.post("/send", &message).await.ok();
         assert_eq!(answer["results"][0]["status"], "scheduled");

@@ -69,7 +69,7 @@ on_both! {
     async fn quiet_hours_hold_back_until_they_end_even_over_a_restart(storage) {
         let sink = Sink::start();
         let mut server = Server::new(storage).await.with_sink(sink.port).started().await;
-        server.post("/preferences/u", &quiet_for(3)).await.ok();
+        server.post("/preferences/u", &quiet_for(12)).await.ok();
         let both = json!({"userId": "u", "channels": ["email", "in-app"], "email": "held@b.example", "title": "t"});
         let answer = server.post("/send", &both).await.ok();
         assert_eq!((&answer["queued"], &answer["results"][0]["status"]), (&json!(true), &json!("deferred")));
@@ -98,7 +98,7 @@ on_both! {
         let mut server = Server::new(storage).await.with_sink(sink.port).started().await;
         server.post("/api/preferences", &json!({"user_id": "u", "channel": "email", "category": "system", "frequency": "daily"})).await.ok();
         // The digest is due in a moment.
-        let soon = quiet_for(3);
+        let soon = quiet_for(12);
         server.post("/preferences/u", &json!({"digest": {"time": soon["quiet_hours"]["end"], "timezone": "Asia/Tokyo"}})).await.ok();
         let mut ids = Vec::new();
         for title in ["one", "two", "three"] {
@@ -109,7 +109,7 @@ on_both! {
             ids.push(answer["notificationId"].as_str().expect("an id").to_owned());
         }
         server.kill();
-        tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+        tokio::time::sleep(std::time::Duration::from_secs(12)).await;
         server.start().await;
         let mail = sink.mail_to("digest@b.example").await;
         assert_eq!(mail["headers"]["subject"], "3 notifications");

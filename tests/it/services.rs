@@ -99,7 +99,9 @@ fn a_needed_redis_is_installed_first_and_its_address_is_given() {
 /// A plugin that waits for its redis by itself, and a redis that is no redis: it does as `mode` says.
 fn waiting_by_itself(mode: &str) -> (Registry, Package, Sandbox) {
     let registry = Registry::start();
-    registry.add(&Package::named("redis").mode(mode));
+    registry.add(&Package::named("redis").mode(mode).edit(|manifest| {
+        manifest["env"] = json!({ "optional": [{ "name": "PROBE_DELAY", "default": "5000" }] });
+    }));
     let requires = json!({ "services": [
         { "name": "redis", "variable": "PROBE_STORE_URL", "condition": "service_started" }
     ] });
@@ -138,6 +140,9 @@ fn what_comes_along_goes_when_nothing_that_needs_it_stays() {
         package.name
     };
     let dying = add(needing("redis").mode("die"));
+    let refused = add(needing("redis").edit(|manifest| {
+        manifest["env"]["required"].as_array_mut().unwrap().push(json!({ "name": "PROBE_KEY" }));
+    }));
     let sandbox = Sandbox::of(&registry);
     let before = State::of(&sandbox);
     let in_vain = "redis is not installed either: nothing that needs it is";
@@ -145,9 +150,6 @@ fn what_comes_along_goes_when_nothing_that_needs_it_stays() {
     before.assert_unchanged(&sandbox, &outcome);
 
     // What can be known beforehand: a value that nobody has set.
-    let refused = add(needing("redis").edit(|manifest| {
-        manifest["env"]["required"].as_array_mut().unwrap().push(json!({ "name": "PROBE_KEY" }));
-    }));
     for flag in ["--yes", "--dry-run"] {
         let outcome = sandbox.plugin(&["install", flag, &refused]).ends_with(6).says(&["PROBE_KEY"]);
         let outcome = outcome.answers(&[in_vain]);

@@ -59,7 +59,8 @@ fn needed_first(found: Vec<Found>) -> Vec<(usize, Found)> {
     entries
 }
 
-/// What a target waits for, and for what it comes along. What is not part of this command is there, or is found missing by the plugin's health.
+/// What a target waits for, and for what it comes along. What is not part of this command is there, or is found missing by
+/// the plugin's health.
 fn order(target: &Target, needs: &Needs, progresses: &Progresses) -> Order {
     let other =
         |name: &PluginName| Some(Other { name: name.clone(), progress: progresses.get(name.as_str())?.subscribe() });

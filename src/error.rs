@@ -57,7 +57,7 @@ pub enum Error {
     DependencyFailed { name: PluginName, missing: Vec<String> },
     /// It was to come along for others, and none of them stays.
     #[error("`{name}` was to come along for {}", in_vain(.wanted_by))]
-    NotNeeded { name: PluginName, wanted_by: Vec<String> },
+    NotNeeded { name: PluginName, wanted_by: Vec<PluginName> },
     #[error("the plugins need one another in a circle: {}", .0.join(" → "))]
     DependencyCycle(Vec<String>),
     #[error(transparent)]
@@ -73,10 +73,12 @@ fn preflight_text(problems: &[Problem]) -> String {
     problems.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>().join("\n")
 }
 
-fn in_vain(wanted_by: &[String]) -> String {
-    let none = if wanted_by.len() == 1 { "which" } else { "and none of them" };
-    let joint = if wanted_by.len() == 1 { "was not" } else { "was" };
-    format!("{}, {none} {joint} installed", wanted_by.join(" and "))
+fn in_vain(wanted_by: &[PluginName]) -> String {
+    let names = wanted_by.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
+    match wanted_by {
+        [_] => format!("{names}, which was not installed"),
+        _ => format!("{names}, and none of them was installed"),
+    }
 }
 
 impl Error {

@@ -131,7 +131,7 @@ impl Order {
         if self.wanted_by.is_empty() || futures_util::future::select_ok(wishes).await.is_ok() {
             return Ok(());
         }
-        let wanted_by = self.wanted_by.iter().map(|other| format!("`{}`", other.name)).collect();
+        let wanted_by = self.wanted_by.iter().map(|other| other.name.clone()).collect();
         Err(Error::NotNeeded { name: self.plugin.clone(), wanted_by })
     }
 

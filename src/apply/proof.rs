@@ -112,9 +112,11 @@ impl Run<'_> {
         let verdict = self.prove(&proof).await?;
         self.proven.healthy_after = since.elapsed();
         self.proven.verdict = Some(verdict);
-        self.job.order.tell(if self.job.is_new { Progress::Usable } else { Progress::Sure });
         if self.job.is_new {
+            self.job.order.tell(Progress::Usable);
             self.wait_until_wanted().await?;
+        } else {
+            self.job.order.tell(Progress::Sure);
         }
         if !self.job.order.is_complete() {
             // Healthy before what it needs: much may have happened to it when that is there.

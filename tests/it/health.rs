@@ -56,9 +56,7 @@ fn a_plugin_that_never_answers_is_told_from_one_that_is_not_there() {
 #[test]
 fn a_plugin_that_takes_its_time_is_waited_for() {
     let sandbox = Sandbox::new();
-    let package = Package::new("probe").mode("slow").edit(|manifest| {
-        manifest["env"] = json!({ "optional": [{ "name": "PROBE_DELAY", "default": "1500" }] });
-    });
+    let package = Package::new("probe").mode("slow").slow_for(1_500);
     let outcome = sandbox.install(&package, &[]).ok().answers(&["is installed and healthy after"]);
     assert!(outcome.took > Duration::from_millis(1500), "{outcome}");
 }

@@ -159,9 +159,7 @@ fn of_several_unknown_names_all_are_told() {
 fn needed_and_needing(mode: &str) -> (Registry, Package, Package) {
     let registry = Registry::start();
     // A slow one is so for longer than the other takes to be made on a busy machine.
-    let needed = Package::new("needed").mode(mode).edit(|manifest| {
-        manifest["env"] = json!({ "optional": [{ "name": "PROBE_DELAY", "default": "5000" }] });
-    });
+    let needed = Package::new("needed").mode(mode).slow_for(5_000);
     let needing = Package::new("needing");
     registry.add(&needed);
     registry.add_with(&needing, |entry| {

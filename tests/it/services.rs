@@ -99,9 +99,7 @@ fn a_needed_redis_is_installed_first_and_its_address_is_given() {
 /// A plugin that waits for its redis by itself, and a redis that is no redis: it does as `mode` says.
 fn waiting_by_itself(mode: &str) -> (Registry, Package, Sandbox) {
     let registry = Registry::start();
-    registry.add(&Package::named("redis").mode(mode).edit(|manifest| {
-        manifest["env"] = json!({ "optional": [{ "name": "PROBE_DELAY", "default": "5000" }] });
-    }));
+    registry.add(&Package::named("redis").mode(mode).slow_for(5_000));
     let requires = json!({ "services": [
         { "name": "redis", "variable": "PROBE_STORE_URL", "condition": "service_started" }
     ] });

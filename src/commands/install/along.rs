@@ -52,30 +52,31 @@ impl Needs {
         Self::of(targets.map(|target| (target.name.clone(), Wishes::of(target), named.contains(&target.name))))
     }
 
-    /// Whether it comes along.
-    pub(super) fn comes_along(&self, plugin: &PluginName) -> bool {
-        !self.named.contains(plugin)
-    }
-
-    /// The plugins of the command line that need this one, directly or through others.
-    pub(super) fn named_that_need(&self, plugin: &PluginName) -> BTreeSet<PluginName> {
-        let all = |wishes: &Wishes| [wishes.required.as_slice(), wishes.welcome.as_slice()].concat();
-        self.with_all_that(BTreeSet::from([plugin.clone()]), all).intersection(&self.named).cloned().collect()
+    /// The plugins of the command line for which this one comes along, directly or through others; none where it is named
+    /// itself.
+    pub(super) fn wanted_by(&self, plugin: &PluginName) -> BTreeSet<PluginName> {
+        if self.named.contains(plugin) {
+            return BTreeSet::new();
+        }
+        let all = self.with_all_that(BTreeSet::from([plugin.clone()]), |wishes, other| {
+            wishes.required.contains(other) || wishes.welcome.contains(other)
+        });
+        all.intersection(&self.named).cloned().collect()
     }
 
     /// These plugins and all that cannot be installed without one of them, directly or through others.
     pub fn with_dependents(&self, plugins: BTreeSet<PluginName>) -> BTreeSet<PluginName> {
-        self.with_all_that(plugins, |wishes| wishes.required.clone())
+        self.with_all_that(plugins, |wishes, other| wishes.required.contains(other))
     }
 
     fn with_all_that(
         &self,
         mut plugins: BTreeSet<PluginName>,
-        have: impl Fn(&Wishes) -> Vec<PluginName>,
+        have: fn(&Wishes, &PluginName) -> bool,
     ) -> BTreeSet<PluginName> {
         loop {
             let is_next = |(name, wishes): &(&PluginName, &Wishes)| {
-                !plugins.contains(*name) && have(wishes).iter().any(|other| plugins.contains(other))
+                !plugins.contains(*name) && plugins.iter().any(|other| have(wishes, other))
             };
             let next: Vec<PluginName> = self.wishes.iter().filter(is_next).map(|(name, _)| name.clone()).collect();
             if next.is_empty() {
@@ -88,8 +89,8 @@ impl Needs {
     /// Those that come along for plugins alone which are left out, all that need one of these included.
     pub fn idle_without(&self, left_out: &BTreeSet<PluginName>) -> BTreeSet<PluginName> {
         let is_idle = |name: &&PluginName| {
-            let needing = self.named_that_need(name);
-            self.comes_along(name) && !left_out.contains(*name) && !needing.is_empty() && needing.is_subset(left_out)
+            let wanted_by = self.wanted_by(name);
+            !left_out.contains(*name) && !wanted_by.is_empty() && wanted_by.is_subset(left_out)
         };
         self.wishes.keys().filter(is_idle).cloned().collect()
     }
@@ -126,9 +127,9 @@ mod tests {
     #[test]
     fn what_comes_along_does_so_for_plugins_of_the_command_line() {
         let needs = needs();
-        assert_eq!(needs.named_that_need(&"redis".parse().unwrap()), names(&["jobs", "mail"]));
-        assert_eq!(needs.named_that_need(&"queue".parse().unwrap()), names(&["jobs"]));
-        assert!(needs.named_that_need(&"clock".parse().unwrap()).is_empty());
+        assert_eq!(needs.wanted_by(&"redis".parse().unwrap()), names(&["jobs", "mail"]));
+        assert_eq!(needs.wanted_by(&"queue".parse().unwrap()), names(&["jobs"]));
+        assert!(needs.wanted_by(&"clock".parse().unwrap()).is_empty());
     }
 
     #[test]

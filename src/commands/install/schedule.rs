@@ -64,7 +64,7 @@ fn needed_first(found: Vec<Found>) -> Vec<(usize, Found)> {
 fn order(target: &Target, needs: &Needs, progresses: &Progresses) -> Order {
     let other =
         |name: &PluginName| Some(Other { name: name.clone(), progress: progresses.get(name.as_str())?.subscribe() });
-    let wanted_by = if needs.comes_along(&target.name) { needs.named_that_need(&target.name) } else { BTreeSet::new() };
+    let wanted_by = needs.wanted_by(&target.name);
     let others = (target.dependencies.iter().filter_map(other).collect(), wanted_by.iter().filter_map(other).collect());
     let own = progresses.get(target.name.as_str()).cloned();
     let own = own.unwrap_or_else(|| watch::Sender::new(Progress::Preparing));

@@ -79,7 +79,7 @@ pub(super) async fn survey(
         let Ok(known) = entry else { continue };
         let name = known.manifest.name.clone();
         if idle.contains(&name) && !known.is_installed {
-            let wanted_by = needs.named_that_need(&name).iter().map(|other| format!("`{other}`")).collect();
+            let wanted_by = needs.wanted_by(&name).into_iter().collect();
             *entry = Err(Error::NotNeeded { name, wanted_by });
             continue;
         }

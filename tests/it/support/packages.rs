@@ -75,6 +75,14 @@ impl Package {
         Self { name: name.to_owned(), ..Self::new("probe") }
     }
 
+    /// The same, where slow, for so many milliseconds.
+    pub(crate) fn slow_for(self, milliseconds: u32) -> Self {
+        self.edit(|manifest| {
+            let delay = json!({ "name": "PROBE_DELAY", "default": milliseconds.to_string() });
+            manifest["env"] = json!({ "optional": [delay] });
+        })
+    }
+
     /// The same plugin in another version.
     pub(crate) fn version(mut self, version: &str) -> Self {
         version.clone_into(&mut self.version);

@@ -19,7 +19,7 @@ Exit codes: 0 done, 1 failed (or a sick plugin), 2 usage, 3 not found, 4 registr
 
 Environment: NSELF_PLUGIN_REGISTRY, NSELF_REGISTRY_CACHE_TTL, NSELF_PLUGIN_DIR, NSELF_PLUGIN_CACHE, NSELF_HOME, \
 NSELF_DATA_DIR, NSELF_PLUGIN_READY_TIMEOUT, NSELF_LOCK_TIMEOUT, NSELF_PLUGIN_LICENSE_KEY, DOCKER_HOST, \
-DOCKER_CONTEXT, DOCKER_CONFIG, the proxy variables, SSL_CERT_FILE, NO_COLOR and CI; README.md says what each does.";
+DOCKER_CONTEXT, DOCKER_CONFIG, the proxy variables, SSL_CERT_FILE, NO_COLOR and CI; docs/reference.md describes each.";
 
 /// Brings a self-hosted backend's plugins up healthy on Docker, in one command, or leaves nothing behind
 #[derive(Debug, Parser)]

@@ -1,6 +1,6 @@
 //! Completions and manual pages are generated from the command line's types and kept in the repository, so that an
 //! installation needs no further tool. This fails when they are stale; `UPDATE_GENERATED=1 cargo test --test generated`
-//! writes them anew.
+//! writes them again. It also checks that the documents name paths that exist.
 
 use std::path::{Path, PathBuf};
 
@@ -49,5 +49,23 @@ fn collect(name: &str, command: &clap::Command, pages: &mut Vec<(String, clap::C
     pages.push((name.to_owned(), command.clone()));
     for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
         collect(&format!("{name}-{}", verb.get_name()), verb, pages);
+    }
+}
+
+/// The files that a document names in backticks or links, below `src/`, `docs/`, `plugins/` and `registry-schema/`.
+fn named_paths(text: &str) -> Vec<&str> {
+    let folders = ["src/", "docs/", "plugins/", "registry-schema/"];
+    let words = text.split(['`', '(', ')', ' ', '\n']);
+    words.filter(|word| folders.iter().any(|folder| word.starts_with(folder)) && !word.contains("NAME")).collect()
+}
+
+#[test]
+fn every_path_that_the_documents_name_exists() {
+    let documents = ["README.md", "docs/reference.md", "docs/architecture.md", "docs/figures.md", "docs/missing.md"];
+    for document in documents {
+        let text = std::fs::read_to_string(root().join(document)).expect("the document can be read");
+        for path in named_paths(&text) {
+            assert!(root().join(path).exists(), "{document} names {path}, which does not exist");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nself_plugin_server::{ConfigurationError, Dependency, Environment, Health, Metrics, Plugin, Status};
+use kit::{ConfigurationError, Dependency, Environment, Health, Metrics, Plugin, Status};
 use serde_json::{Map, json};
 use tokio::sync::watch;
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use nself_plugin_server::{ConfigurationError, Environment, Origins, Settings};
+use kit::{ConfigurationError, Environment, Origins, Settings};
 use url::Url;
 
 const NAME: &str = "file-processing";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nself_plugin_server::Metrics;
+use kit::Metrics;
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts};
 
 /// Upper bounds in milliseconds; from a small thumbnail to the longest timeout.

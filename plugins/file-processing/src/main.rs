@@ -21,5 +21,5 @@ mod upload;
 mod works;
 
 fn main() -> std::process::ExitCode {
-    nself_plugin_server::run(app::build)
+    kit::run(app::build)
 }

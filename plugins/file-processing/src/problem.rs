@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use nself_plugin_server::{Failure, FieldError};
+use kit::{Failure, FieldError};
 use serde_json::json;
 
 use crate::content;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use nself_plugin_server::clock;
+use kit::clock;
 use object_store::path::Path;
 
 use crate::app::App;

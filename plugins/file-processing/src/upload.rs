@@ -10,8 +10,8 @@ use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
+use kit::Origins;
 use multer::{Field, Multipart};
-use nself_plugin_server::Origins;
 use tempfile::TempPath;
 use tokio::io::AsyncWriteExt;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use nself_plugin_server::{ConfigurationError, Dependency, Environment, Health, Metrics, Plugin, Status, serve_beside};
+use kit::{ConfigurationError, Dependency, Environment, Health, Metrics, Plugin, Status, serve_beside};
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;

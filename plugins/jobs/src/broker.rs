@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use axum::http::StatusCode;
 use bullmq::options::RedisConnectionOptions;
 use bullmq::redis_connection::{AnyConnection, RedisConnection};
-use nself_plugin_server::{Failure, RedisAddress};
+use kit::{Failure, RedisAddress};
 use tokio::sync::watch;
 
 /// How long a command may take before its caller hears that Redis does not answer.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bullmq::types::BackoffStrategy;
-use nself_plugin_server::{ConfigurationError, Environment, Origins, RedisAddress, Settings};
+use kit::{ConfigurationError, Environment, Origins, RedisAddress, Settings};
 use url::Url;
 
 use crate::queue_name::QueueName;

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use bullmq::Job;
 use bullmq::error::error_code;
-use nself_plugin_server::Failure;
+use kit::Failure;
 use serde_json::json;
 
 use crate::app::App;

@@ -1,7 +1,7 @@
 //! Cron patterns and time zones: whether they can be used, and when they come next.
 
 use bullmq::job_scheduler::next_cron_millis;
-use nself_plugin_server::clock;
+use kit::clock;
 
 /// The longest pattern in bytes; a list of every value of each field is shorter.
 const LONGEST: usize = 500;

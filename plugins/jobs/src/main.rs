@@ -23,5 +23,5 @@ mod tests;
 mod workers;
 
 fn main() -> std::process::ExitCode {
-    nself_plugin_server::run(app::build)
+    kit::run(app::build)
 }

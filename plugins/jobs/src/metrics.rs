@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nself_plugin_server::Metrics;
+use kit::Metrics;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts};
 
 /// Upper bounds in milliseconds.

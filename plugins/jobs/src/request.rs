@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use bullmq::JobOptions;
 use bullmq::types::{BackoffStrategy, KeepJobs, RemoveOnFinish};
-use nself_plugin_server::{FieldError, Fields, clock};
+use kit::{FieldError, Fields, clock};
 use serde_json::{Value, json};
 
 use crate::config::Defaults;

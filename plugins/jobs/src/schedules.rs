@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bullmq::JobOptions;
 use bullmq::job_scheduler::{JobSchedulerJson, RepeatOptions};
-use nself_plugin_server::clock;
+use kit::clock;
 use serde_json::{Value, json};
 
 use crate::broker::Trouble;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use nself_plugin_server::{ConfigurationError, Dependency, Environment, Health, Metrics, Plugin, Status};
+use kit::{ConfigurationError, Dependency, Environment, Health, Metrics, Plugin, Status};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts};
 use serde_json::{Map, Value, json};
 

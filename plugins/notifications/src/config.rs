@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use nself_plugin_server::{ConfigurationError, Environment, Origins, Settings};
+use kit::{ConfigurationError, Environment, Origins, Settings};
 
 use crate::channel::Channel;
 use crate::config_email::EmailConfig;

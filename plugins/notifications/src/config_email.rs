@@ -2,7 +2,7 @@
 //!
 //! There is no default server: where none is named, e-mail is off and says why.
 
-use nself_plugin_server::{ConfigurationError, Environment};
+use kit::{ConfigurationError, Environment};
 
 /// How a connection to the mail server is secured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -20,5 +20,5 @@ mod templates;
 mod time;
 
 fn main() -> std::process::ExitCode {
-    nself_plugin_server::run(app::build)
+    kit::run(app::build)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nself_plugin_server::clock;
+use kit::clock;
 
 /// The time now.
 pub(crate) fn now() -> i64 {

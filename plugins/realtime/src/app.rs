@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use nself_plugin_server::{ConfigurationError, Environment, Metrics, Plugin};
+use kit::{ConfigurationError, Environment, Metrics, Plugin};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge};
 use serde_json::Value;
 use serde_json::value::to_raw_value;

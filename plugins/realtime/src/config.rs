@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nself_plugin_server::{ConfigurationError, Environment, Origins, RedisAddress, Settings};
+use kit::{ConfigurationError, Environment, Origins, RedisAddress, Settings};
 
 const NAME: &str = "realtime";
 const PORT: u16 = 3101;

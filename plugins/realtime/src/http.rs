@@ -8,7 +8,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use nself_plugin_server::{Failure, FieldError, Fields, JsonObject, clock};
+use kit::{Failure, FieldError, Fields, JsonObject, clock};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

@@ -16,5 +16,5 @@ mod hub;
 mod state_report;
 
 fn main() -> std::process::ExitCode {
-    nself_plugin_server::run(app::build)
+    kit::run(app::build)
 }

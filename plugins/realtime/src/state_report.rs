@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{delete, get};
 use axum::{Json, Router};
-use nself_plugin_server::{Dependency, Failure, Health, Status, clock};
+use kit::{Dependency, Failure, Health, Status, clock};
 use serde_json::{Map, Value, json};
 
 use crate::app::App;

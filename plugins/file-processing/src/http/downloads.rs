@@ -12,7 +12,7 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use nself_plugin_server::Failure;
+use kit::Failure;
 use object_store::path::Path as Key;
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
-use nself_plugin_server::{Failure, clock};
+use kit::{Failure, clock};
 use object_store::ObjectMeta;
 use object_store::path::Path as Key;
 use serde_json::{Value, json};

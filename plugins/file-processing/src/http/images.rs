@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use futures_util::{StreamExt, stream};
-use nself_plugin_server::Failure;
+use kit::Failure;
 use serde_json::{Map, Value, json};
 
 use crate::app::App;

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
-use nself_plugin_server::{Failure, Fields, JsonObject, clock};
+use kit::{Failure, Fields, JsonObject, clock};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

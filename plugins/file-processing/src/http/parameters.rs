@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use nself_plugin_server::FieldError;
+use kit::FieldError;
 
 use crate::images::{Fit, Format, LONGEST_SIDE};
 use crate::keys;

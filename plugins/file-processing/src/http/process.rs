@@ -8,7 +8,7 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use nself_plugin_server::{Failure, Fields, JsonObject, clock};
+use kit::{Failure, Fields, JsonObject, clock};
 use serde_json::{Map, Value, json};
 
 use crate::app::App;

@@ -6,7 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use nself_plugin_server::Failure;
+use kit::Failure;
 use serde_json::{Value, json};
 
 use crate::content::Kind;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use nself_plugin_server::{ConfigurationError, clock};
+use kit::{ConfigurationError, clock};
 use prometheus::IntGauge;
 use tokio::sync::Notify;
 

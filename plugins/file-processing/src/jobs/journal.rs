@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use nself_plugin_server::ConfigurationError;
+use kit::ConfigurationError;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use crate::jobs::Job;

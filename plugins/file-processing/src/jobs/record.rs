@@ -1,6 +1,6 @@
 //! What a job is, on disk and for callers.
 
-use nself_plugin_server::clock;
+use kit::clock;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use nself_plugin_server::clock;
+use kit::clock;
 use tokio::sync::Semaphore;
 
 use crate::app::App;

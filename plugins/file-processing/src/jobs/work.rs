@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use nself_plugin_server::clock;
+use kit::clock;
 use object_store::path::Path;
 
 use crate::app::App;

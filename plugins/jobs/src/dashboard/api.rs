@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
-use nself_plugin_server::Failure;
+use kit::Failure;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 

@@ -11,7 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use nself_plugin_server::Failure;
+use kit::Failure;
 use subtle::ConstantTimeEq;
 use url::Url;
 

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use nself_plugin_server::{Failure, JsonObject, clock};
+use kit::{Failure, JsonObject, clock};
 use serde_json::{Value, json};
 
 use super::{Shared, invalid, refused};

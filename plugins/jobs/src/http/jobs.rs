@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use nself_plugin_server::Failure;
+use kit::Failure;
 use serde::Deserialize;
 use serde_json::{Value, json};
 

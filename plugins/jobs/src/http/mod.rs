@@ -13,7 +13,7 @@ use axum::extract::{FromRequest, Query, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::{get, post};
-use nself_plugin_server::{Failure, FieldError, Fields, JsonObject};
+use kit::{Failure, FieldError, Fields, JsonObject};
 use serde::Deserialize;
 use serde_json::json;
 

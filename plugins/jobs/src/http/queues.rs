@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use nself_plugin_server::Failure;
+use kit::Failure;
 use serde_json::{Value, json};
 
 use super::{OptionalObject, Shared, invalid, known_queue};

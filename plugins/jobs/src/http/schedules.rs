@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use nself_plugin_server::{Failure, Fields, JsonObject};
+use kit::{Failure, Fields, JsonObject};
 use serde_json::{Map, Value, json};
 
 use super::{Shared, add, invalid, refused};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use nself_plugin_server::{Failure, clock};
+use kit::{Failure, clock};
 use serde_json::{Value, json};
 
 use super::Shared;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nself_plugin_server::clock;
+use kit::clock;
 use serde_json::{Value, json};
 
 use super::{Fault, Task, Workshop};

@@ -1,6 +1,6 @@
 //! How many jobs are in which state, for all queues in one round trip.
 
-use nself_plugin_server::clock;
+use kit::clock;
 use redis::Pipeline;
 use serde_json::{Value, json};
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, UNIX_EPOCH};
 
-use nself_plugin_server::clock;
+use kit::clock;
 use redis::Pipeline;
 use serde_json::{Map, Value, json};
 

@@ -1,6 +1,6 @@
 //! Queues: pausing in npm's layout, emptying, numbers, names that requests bring.
 
-use nself_plugin_server::clock;
+use kit::clock;
 use serde_json::{Value, json};
 
 use super::support::{Redis, Server, slow};

@@ -80,7 +80,7 @@ async fn a_schedule_that_lost_its_next_job_is_set_going_again() {
     // As if a process had died between a job's end and the planning of the next.
     redis.command::<i64>(&["DEL", &format!("bull:default:{}", ids[0]), "bull:default:delayed"]).await;
     redis.command::<i64>(&["ZADD", "bull:default:repeat", "1000", "n"]).await;
-    let broker = std::sync::Arc::new(crate::broker::Broker::new(nself_plugin_server::RedisAddress {
+    let broker = std::sync::Arc::new(crate::broker::Broker::new(kit::RedisAddress {
         database: 0,
         url: redis.url(),
         shown: "the test's".to_owned(),

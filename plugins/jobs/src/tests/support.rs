@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Request, StatusCode};
-use nself_plugin_server::{Environment, Plugin, router};
+use kit::{Environment, Plugin, router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tower::ServiceExt;
@@ -218,7 +218,7 @@ impl Peer {
         let address = listener.local_addr().expect("an address");
         let peer = Self { address, seen: Arc::default(), script: Arc::new(script) };
         let router = Router::new().fallback(answer).with_state(peer.clone());
-        tokio::spawn(nself_plugin_server::serve_beside(listener, router, std::future::pending()));
+        tokio::spawn(kit::serve_beside(listener, router, std::future::pending()));
         peer
     }
 

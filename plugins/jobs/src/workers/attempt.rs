@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bullmq::worker::CancellationToken;
 use bullmq::{Error, Job};
-use nself_plugin_server::clock;
+use kit::clock;
 use redis::{Script, ScriptInvocation};
 use serde_json::Value;
 use tokio::time::sleep;

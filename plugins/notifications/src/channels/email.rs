@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use base64::Engine;
+use kit::{ConfigurationError, clock};
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 use lettre::transport::smtp::PoolConfig;
@@ -10,7 +11,6 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
-use nself_plugin_server::{ConfigurationError, clock};
 
 use super::Outcome;
 use crate::chain::chain;

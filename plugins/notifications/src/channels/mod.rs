@@ -44,10 +44,7 @@ impl fmt::Debug for Channels {
 }
 
 impl Channels {
-    pub(crate) fn open(
-        config: &Config,
-        client: &reqwest::Client,
-    ) -> Result<Self, nself_plugin_server::ConfigurationError> {
+    pub(crate) fn open(config: &Config, client: &reqwest::Client) -> Result<Self, kit::ConfigurationError> {
         let email = match &config.email.relay {
             Ok(relay) => Ok(Email::new(relay, &config.email, config.workers)?),
             Err(why) => Err(why.clone()),

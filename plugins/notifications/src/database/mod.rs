@@ -10,7 +10,7 @@ mod sqlite;
 use std::fmt;
 use std::path::PathBuf;
 
-use nself_plugin_server::ConfigurationError;
+use kit::ConfigurationError;
 
 pub(crate) use schema::EXPECTED as EXPECTED_MIGRATIONS;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use deadpool_postgres::{Client, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
-use nself_plugin_server::ConfigurationError;
+use kit::ConfigurationError;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use nself_plugin_server::ConfigurationError;
+use kit::ConfigurationError;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, ToSql};
 use tokio::sync::{mpsc, oneshot};

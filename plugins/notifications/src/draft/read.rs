@@ -1,6 +1,6 @@
 //! Reads drafts: the root routes' two forms and the `/api` form are one superset of fields.
 
-use nself_plugin_server::{FieldError, Fields};
+use kit::{FieldError, Fields};
 use serde_json::{Map, Value, json};
 
 use super::{Attachment, Draft, MOST_ATTACHMENTS, NAME_BYTES, Recipient, TITLE_BYTES, email_fault, is_name};

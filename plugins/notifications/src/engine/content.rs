@@ -1,6 +1,6 @@
 //! Turns a draft into what each channel will say: fills in templates, picks parts, refuses what could become a header.
 
-use nself_plugin_server::FieldError;
+use kit::FieldError;
 use serde_json::{Map, Value, json};
 
 use super::Refusal;

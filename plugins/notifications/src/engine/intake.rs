@@ -1,6 +1,6 @@
 //! Takes a message in: decides for each channel what will happen, stores it, and only then says so.
 
-use nself_plugin_server::FieldError;
+use kit::FieldError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

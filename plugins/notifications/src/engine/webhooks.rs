@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use nself_plugin_server::signature;
+use kit::signature;
 
 use crate::app::App;
 use crate::chain::chain;

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use nself_plugin_server::{Failure, JsonObject};
+use kit::{Failure, JsonObject};
 use serde_json::{Value, json};
 
 use super::send::{mark_repeated, origin};

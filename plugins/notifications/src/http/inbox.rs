@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{FromRequest, Path, Query, Request, State};
 use axum::http::header::CONTENT_TYPE;
-use nself_plugin_server::{Failure, FieldError, JsonObject};
+use kit::{Failure, FieldError, JsonObject};
 use serde_json::{Value, json};
 
 use super::{Parameters, Shared, check_name, checked, failed, fault, invalid, not_found};

@@ -8,7 +8,7 @@ use axum::http::header::CONTENT_LENGTH;
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use nself_plugin_server::Failure;
+use kit::Failure;
 use tokio::sync::Semaphore;
 
 /// Smaller bodies pass freely.

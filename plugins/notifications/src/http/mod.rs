@@ -20,7 +20,7 @@ use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
-use nself_plugin_server::{Failure, FieldError, Fields, clock};
+use kit::{Failure, FieldError, Fields, clock};
 use serde_json::json;
 
 use crate::app::App;

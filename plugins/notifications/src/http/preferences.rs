@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use nself_plugin_server::{Failure, Fields, JsonObject};
+use kit::{Failure, Fields, JsonObject};
 use serde_json::{Value, json};
 
 use super::{Shared, check_name, failed, fault, invalid};

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use nself_plugin_server::{Failure, Fields, JsonObject};
+use kit::{Failure, Fields, JsonObject};
 use serde_json::{Value, json};
 
 use super::{Shared, checked, failed, fault, not_found};

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
-use nself_plugin_server::{Failure, FieldError, Fields, JsonObject};
+use kit::{Failure, FieldError, Fields, JsonObject};
 use serde_json::{Value, json};
 
 use super::{Shared, checked, fault, invalid, refused};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{Query, State};
-use nself_plugin_server::Failure;
+use kit::Failure;
 use serde_json::{Value, json};
 
 use super::{Parameters, Shared, failed, fault};

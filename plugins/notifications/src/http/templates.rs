@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use nself_plugin_server::{Failure, Fields, JsonObject};
+use kit::{Failure, Fields, JsonObject};
 use serde_json::{Value, json};
 
 use super::{Shared, checked, failed, fault, not_found, refused};

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
-use nself_plugin_server::{Failure, Fields, JsonObject, signature};
+use kit::{Failure, Fields, JsonObject, signature};
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 

@@ -1,6 +1,6 @@
 //! How preferences look from outside, in the words of either dialect, and how changes are read and checked.
 
-use nself_plugin_server::{FieldError, Fields};
+use kit::{FieldError, Fields};
 use serde_json::{Map, Value, json};
 
 use super::quiet::{parse_time, parse_zone};

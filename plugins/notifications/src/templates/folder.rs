@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use nself_plugin_server::ConfigurationError;
+use kit::ConfigurationError;
 use serde_json::Value;
 
 use super::Template;

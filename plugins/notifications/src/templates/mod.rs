@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use handlebars::Handlebars;
-use nself_plugin_server::ConfigurationError;
+use kit::ConfigurationError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use nself_plugin_server::clock;
+use kit::clock;
 use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, RedisResult, Script};
 

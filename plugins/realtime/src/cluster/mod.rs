@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use nself_plugin_server::{Metrics, RedisAddress};
+use kit::{Metrics, RedisAddress};
 use redis::aio::MultiplexedConnection;
 use tokio::sync::mpsc;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use nself_plugin_server::Metrics;
+use kit::Metrics;
 use tokio::sync::mpsc;
 
 use super::wire::Saying;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use nself_plugin_server::{Environment, Health, Plugin, Status, router};
+use kit::{Environment, Health, Plugin, Status, router};
 use redis::aio::MultiplexedConnection;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -156,7 +156,7 @@ fn message(room: Room, at: u64, text: &str) -> Message {
 }
 
 fn milliseconds_ago(milliseconds: u64) -> u64 {
-    nself_plugin_server::clock::milliseconds(nself_plugin_server::clock::now()) - milliseconds
+    kit::clock::milliseconds(kit::clock::now()) - milliseconds
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::sync::{Arc, Once};
 
-use nself_plugin_server::clock;
+use kit::clock;
 use serde_json::{Value, json};
 use socketioxide::extract::SocketRef;
 use socketioxide::socket::DisconnectReason;

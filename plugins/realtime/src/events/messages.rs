@@ -1,6 +1,6 @@
 //! Messages: three forms in, one form out, the same by socket and over HTTP.
 
-use nself_plugin_server::{Fields, clock};
+use kit::{Fields, clock};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use socketioxide::extract::SocketRef;

@@ -18,7 +18,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Once};
 use std::time::Instant;
 
-use nself_plugin_server::{FieldError, Fields};
+use kit::{FieldError, Fields};
 use serde_json::{Value, json};
 use socketioxide::SocketIo;
 use socketioxide::extract::{AckSender, Event, SocketRef, TryData};

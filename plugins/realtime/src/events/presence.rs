@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use nself_plugin_server::{Fields, clock};
+use kit::{Fields, clock};
 use serde_json::{Value, json};
 
 use super::{Answer, Call, Refused, Reply};

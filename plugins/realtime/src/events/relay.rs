@@ -1,6 +1,6 @@
 //! `dispatch`: an event that the app's own parts agree on, passed to a room's members unread.
 
-use nself_plugin_server::Fields;
+use kit::Fields;
 
 use super::{Answer, Call, Refused, Reply, room_field};
 use crate::delivery::Except;

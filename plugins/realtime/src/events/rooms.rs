@@ -1,6 +1,6 @@
 //! Joining and leaving, in the words of rooms and in the words of channels.
 
-use nself_plugin_server::{Fields, clock};
+use kit::{Fields, clock};
 use serde_json::{Value, json};
 use socketioxide::extract::SocketRef;
 

@@ -1,6 +1,6 @@
 //! Typing: three ways to say it, two ways to show it.
 
-use nself_plugin_server::Fields;
+use kit::Fields;
 use serde_json::json;
 use socketioxide::extract::SocketRef;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nself_plugin_server::{Environment, Metrics};
+use kit::{Environment, Metrics};
 use socketioxide::socket::Sid;
 use tokio::sync::mpsc;
 

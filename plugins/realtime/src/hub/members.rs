@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use nself_plugin_server::clock;
+use kit::clock;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use socketioxide::socket::Sid;

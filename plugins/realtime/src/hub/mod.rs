@@ -20,7 +20,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
-use nself_plugin_server::clock;
+use kit::clock;
 use serde_json::Value;
 use socketioxide::socket::Sid;
 

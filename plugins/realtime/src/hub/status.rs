@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use nself_plugin_server::clock;
+use kit::clock;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

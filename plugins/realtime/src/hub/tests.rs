@@ -1,5 +1,5 @@
 use super::*;
-use nself_plugin_server::Environment;
+use kit::Environment;
 
 fn hub() -> Hub {
     let environment = Environment::from_pairs([("REALTIME_ALLOW_ANONYMOUS", "true")]);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use nself_plugin_server::clock;
+use kit::clock;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

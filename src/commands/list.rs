@@ -81,16 +81,10 @@ async fn available(cx: &Context, arguments: &ListArguments) -> Result<ListReport
     Ok(ListReport { rows, origins, warnings, is_detailed: arguments.detailed })
 }
 
+/// The newest release of each plugin: a document's contents are sorted by name, the newest version first.
 fn newest_of_each(releases: &[Release]) -> Vec<Release> {
-    let mut newest: Vec<Release> = Vec::new();
-    for release in releases {
-        match newest.iter_mut().find(|known| known.name == release.name) {
-            Some(known) if known.version < release.version => *known = release.clone(),
-            Some(_) => {}
-            None => newest.push(release.clone()),
-        }
-    }
-    newest
+    let plugins = releases.chunk_by(|left, right| left.name == right.name);
+    plugins.filter_map(|plugin| plugin.first()).cloned().collect()
 }
 
 fn installed(cx: &Context, arguments: &ListArguments) -> Result<InstalledReport, Error> {

@@ -9,9 +9,8 @@ mod tar_reader;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::fs;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use semver::Version;
@@ -22,6 +21,7 @@ use self::gzip::Inflated;
 use self::layout::{Candidate, Layout, check_contention, check_inside, choose};
 use self::tar_reader::{Kind, Member, TarReader};
 use super::error::failed;
+use super::files::{Rereadable, make_folder, make_folders, new_file, open_regular, shown_path, spool};
 use super::manifest::{LARGEST_MANIFEST, Manifest};
 use super::{MANIFEST_FILE, Package, PackageError, Proof};
 use crate::name::{Digest, PluginName, shown};
@@ -30,20 +30,6 @@ use crate::name::{Digest, PluginName, shown};
 const ALL_MANIFESTS: usize = 16 * 1024 * 1024;
 /// Scripts that packages bring for the host; none of them is ever run unasked.
 const HOST_SCRIPTS: &[&str] = &["install.sh", "uninstall.sh"];
-
-/// Up to so many bytes, what is downloaded and what it unpacks to are kept in memory; larger ones in a nameless file.
-const KEPT_IN_MEMORY: usize = 16 * 1024 * 1024;
-
-/// Bytes that are read more than once.
-pub(super) trait Rereadable: Read + Seek + Send + std::fmt::Debug {}
-
-impl<T: Read + Seek + Send + std::fmt::Debug> Rereadable for T {}
-
-/// A place for bytes that goes away with its value, however this process ends: memory, and from [`KEPT_IN_MEMORY`] on a
-/// nameless file in `folder`.
-pub(super) fn spool(folder: &Path) -> SpooledTempFile {
-    tempfile::spooled_tempfile_in(KEPT_IN_MEMORY, folder)
-}
 
 /// A tar.gz that may be unpacked.
 #[derive(Debug)]
@@ -249,53 +235,6 @@ fn write_member(reader: &mut TarReader<'_>, member: &Member, path: &str, root: &
             count => file.write_all(&buffer[..count]).map_err(failed("write", &target))?,
         }
     }
-}
-
-/// Makes a folder below `root` and those above it. What is there already was made here, so it can be no link.
-pub(super) fn make_folders(root: &Path, path: &str) -> Result<(), PackageError> {
-    for folder in super::path::ancestors(path).chain([path]) {
-        let folder = root.join(folder);
-        if !folder.is_dir() {
-            make_folder(&folder)?;
-        }
-    }
-    Ok(())
-}
-
-/// Makes one new folder that everybody may read, whatever the umask.
-pub(super) fn make_folder(path: &Path) -> Result<(), PackageError> {
-    DirBuilder::new()
-        .mode(0o755)
-        .create(path)
-        .and_then(|()| fs::set_permissions(path, Permissions::from_mode(0o755)))
-        .map_err(failed("make the folder", path))
-}
-
-/// Makes a new file: 0755 when it is executable, else 0644, whatever the umask.
-pub(super) fn new_file(path: &Path, executable: bool) -> Result<File, PackageError> {
-    let mode = if executable { 0o755 } else { 0o644 };
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)
-        .and_then(|file| file.set_permissions(Permissions::from_mode(mode)).map(|()| file))
-        .map_err(failed("write", path))
-}
-
-/// Opens a regular file for reading; a fifo neither blocks nor passes.
-pub(super) fn open_regular(path: &Path) -> Result<File, PackageError> {
-    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed("open", path))?;
-    if file.metadata().map_err(failed("look at", path))?.is_file() {
-        return Ok(file);
-    }
-    Err(failed("read", path)(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is no regular file")))
-}
-
-/// A path as messages and receipts show it.
-pub(super) fn shown_path(path: &Path) -> String {
-    path.to_string_lossy().chars().map(|one| if crate::name::is_safe_to_show(one) { one } else { '?' }).collect()
 }
 
 /// Adds scripts that lie in the package's top folder to the manifest's hooks, where no hook names them already.

@@ -9,8 +9,9 @@ use sha2::{Digest as _, Sha256};
 use tempfile::SpooledTempFile;
 use url::Url;
 
-use super::archive::{Archive, open_regular, shown_path, spool};
+use super::archive::Archive;
 use super::error::failed;
+use super::files::{open_regular, shown_path, spool};
 use super::{LARGEST_PACKAGE, PackageError, Proof, VerifyPolicy};
 use crate::http::{Http, HttpError};
 use crate::name::Digest;

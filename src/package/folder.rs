@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use super::archive::{make_folder, make_folders, new_file, note_host_scripts, open_regular, shown_path};
+use super::archive::note_host_scripts;
 use super::error::failed;
+use super::files::{make_folder, make_folders, new_file, open_regular, shown_path};
 use super::manifest::{LARGEST_MANIFEST, Manifest};
 use super::tree::{Content, Item, Scope, list};
 use super::{MANIFEST_FILE, Package, PackageError, Proof};

@@ -9,6 +9,7 @@ mod active;
 pub mod archive;
 pub mod error;
 pub mod fetch;
+mod files;
 mod folder;
 pub mod manifest;
 pub mod pack;

@@ -7,8 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::archive::{open_regular, shown_path};
 use super::error::failed;
+use super::files::{open_regular, shown_path};
 use super::path::{Spellings, check_inside_package, normalise};
 use super::{LARGEST_FILE, LARGEST_PACKAGE, MOST_ENTRIES, PackageError};
 use crate::name::shown;

@@ -6,8 +6,8 @@ use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 use flate2::bufread::GzDecoder;
 use tempfile::SpooledTempFile;
 
+use super::super::files::Rereadable;
 use super::super::{LARGEST_PACKAGE, PackageError};
-use super::Rereadable;
 
 /// From this many unpacked bytes on, the ratio is looked at.
 const RATIO_MATTERS_FROM: u64 = 10 * 1024 * 1024;

@@ -4,8 +4,8 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::super::archive::open_regular;
 use super::super::error::failed;
+use super::super::files::open_regular;
 use super::super::{PackageError, tree::Item};
 use crate::name::shown;
 

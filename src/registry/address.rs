@@ -6,9 +6,8 @@ use std::path::{Component, Path, PathBuf};
 use url::Url;
 
 use super::ArchiveAddress;
-use super::entry::{Entry, Key};
+use super::entry::{Entry, Key, Problem, named, text};
 use super::loose::Loose;
-use super::release::{Problem, named, text};
 use crate::name::shown;
 
 /// The longest address that is followed.

@@ -12,27 +12,14 @@ use std::task::Poll;
 use semver::Version;
 use tokio::sync::OnceCell;
 
+use super::availability::{Ask, Availability, after, availability, newest, reason, trust, unusable};
 use super::error::{LoadFailure, RegistryError};
 use super::source::{Access, Loaded, Source};
-use super::standing::{Standing, after, newest, reason, standing, trust, unusable};
 use super::{Origin, Release};
 use crate::name::PluginName;
 
 /// How many similar names a message offers.
 const MOST_SUGGESTIONS: usize = 3;
-
-/// What is looked for.
-#[derive(Debug, Clone, Copy)]
-pub struct Ask<'q> {
-    /// The only registry to look in, where the user named one.
-    pub registry: Option<&'q str>,
-    /// The plugin.
-    pub name: &'q PluginName,
-    /// Exactly this version; `None` is the newest, and a pre-release only where there is nothing else.
-    pub version: Option<&'q Version>,
-    /// Whether a release that needs a licence counts.
-    pub has_licence_key: bool,
-}
 
 /// The release that was chosen.
 #[derive(Debug, Clone)]
@@ -105,24 +92,24 @@ impl<'a> Catalog<'a> {
         let shelves = self.asked(ask.registry)?;
         for shelf in shelves.iter().filter(|shelf| shelf.source.pinned) {
             if let Ok(loaded) = shelf.load(&self.access).await
-                && let Standing::Has(release) = standing(loaded, ask)
+                && let Availability::Has(release) = availability(loaded, ask)
             {
                 return Ok(pinned_selection(&shelves, shelf, loaded, release, ask));
             }
         }
         self.load_all(&shelves).await;
-        let standings: Vec<Standing<'_>> = shelves.iter().map(|shelf| shelf.standing(ask)).collect();
+        let availabilities: Vec<Availability<'_>> = shelves.iter().map(|shelf| shelf.availability(ask)).collect();
         // `max_by_key` prefers the last of equals, and the first is wanted.
-        let best = standings.iter().enumerate().rev().max_by_key(|(_, standing)| match standing {
-            Standing::Has(release) => Some(trust(release)),
+        let best = availabilities.iter().enumerate().rev().max_by_key(|(_, availability)| match availability {
+            Availability::Has(release) => Some(trust(release)),
             _ => None,
         });
-        if let Some((place, Standing::Has(release))) = best
+        if let Some((place, Availability::Has(release))) = best
             && let Some(Ok(chosen)) = shelves[place].loaded.get()
         {
-            return Ok(selection(&shelves, &standings, chosen, release));
+            return Ok(selection(&shelves, &availabilities, chosen, release));
         }
-        Err(self.nothing_found(&shelves, &standings, ask))
+        Err(self.nothing_found(&shelves, &availabilities, ask))
     }
 
     /// Every plugin, each name once, chosen as [`Catalog::select`] would; plugins that cannot be installed are listed
@@ -249,32 +236,33 @@ impl<'a> Catalog<'a> {
         .await;
     }
 
-    fn nothing_found(&self, shelves: &[&Shelf], standings: &[Standing<'_>], ask: &Ask<'_>) -> RegistryError {
+    fn nothing_found(&self, shelves: &[&Shelf], availabilities: &[Availability<'_>], ask: &Ask<'_>) -> RegistryError {
         let name = ask.name.clone();
-        if standings.iter().all(|standing| matches!(standing, Standing::Failed(_))) {
-            let failures = standings.iter().filter_map(|standing| match standing {
-                Standing::Failed(failure) => Some(failure.to_string()),
+        if availabilities.iter().all(|availability| matches!(availability, Availability::Failed(_))) {
+            let failures = availabilities.iter().filter_map(|availability| match availability {
+                Availability::Failed(failure) => Some(failure.to_string()),
                 _ => None,
             });
             return self.unreachable(failures.collect());
         }
         let searched = shelves
             .iter()
-            .zip(standings)
-            .map(|(shelf, standing)| PassedOver {
+            .zip(availabilities)
+            .map(|(shelf, availability)| PassedOver {
                 registry: shelf.source.name.clone(),
-                reason: searched(shelf, standing),
+                reason: searched(shelf, availability),
             })
             .collect();
-        if standings.iter().any(|standing| matches!(standing, Standing::NotUsable { .. })) {
-            let needs_licence =
-                standings.iter().any(|standing| matches!(standing, Standing::NotUsable { needs_licence: true, .. }));
+        if availabilities.iter().any(|availability| matches!(availability, Availability::NotUsable { .. })) {
+            let needs_licence = availabilities
+                .iter()
+                .any(|availability| matches!(availability, Availability::NotUsable { needs_licence: true, .. }));
             return RegistryError::NotUsable { name, searched, needs_licence };
         }
-        let mut known: Vec<Version> = standings
+        let mut known: Vec<Version> = availabilities
             .iter()
-            .filter_map(|standing| match standing {
-                Standing::NoVersion(versions) => Some(versions.clone()),
+            .filter_map(|availability| match availability {
+                Availability::NoVersion(versions) => Some(versions.clone()),
                 _ => None,
             })
             .flatten()
@@ -286,7 +274,8 @@ impl<'a> Catalog<'a> {
                 RegistryError::NoVersion { name, version: version.clone(), known, searched }
             }
             _ => {
-                let is_certain = !standings.iter().any(|standing| matches!(standing, Standing::Failed(_)));
+                let is_certain =
+                    !availabilities.iter().any(|availability| matches!(availability, Availability::Failed(_)));
                 RegistryError::NoPlugin { nearest: self.nearest(&name), name, searched, is_certain }
             }
         }
@@ -326,11 +315,11 @@ impl Shelf {
         self.loaded.get_or_init(|| self.source.load(access)).await.as_ref()
     }
 
-    fn standing(&self, ask: &Ask<'_>) -> Standing<'_> {
+    fn availability(&self, ask: &Ask<'_>) -> Availability<'_> {
         match self.loaded.get() {
-            None => Standing::NotAsked,
-            Some(Err(failure)) => Standing::Failed(failure),
-            Some(Ok(loaded)) => standing(loaded, ask),
+            None => Availability::NotAsked,
+            Some(Err(failure)) => Availability::Failed(failure),
+            Some(Ok(loaded)) => availability(loaded, ask),
         }
     }
 }
@@ -351,9 +340,9 @@ fn pinned_selection(
                 None => format!("not asked: `{}` is pinned and has it", chosen.source.name),
                 Some(Err(failure)) => {
                     notes.push(failure.to_string());
-                    searched(shelf, &Standing::Failed(failure))
+                    searched(shelf, &Availability::Failed(failure))
                 }
-                Some(Ok(other)) => after(&standing(other, ask), release),
+                Some(Ok(other)) => after(&availability(other, ask), release),
             };
             PassedOver { registry: shelf.source.name.clone(), reason }
         })
@@ -361,22 +350,22 @@ fn pinned_selection(
     Selection { release: release.clone(), origin: loaded.origin.clone(), passed_over, notes }
 }
 
-fn selection(shelves: &[&Shelf], standings: &[Standing<'_>], chosen: &Loaded, release: &Release) -> Selection {
+fn selection(shelves: &[&Shelf], availabilities: &[Availability<'_>], chosen: &Loaded, release: &Release) -> Selection {
     let (mut notes, mut passed_over) = (Vec::new(), Vec::new());
-    for (shelf, standing) in shelves.iter().zip(standings) {
+    for (shelf, availability) in shelves.iter().zip(availabilities) {
         if let Some(Ok(loaded)) = shelf.loaded.get() {
             notes.extend(loaded.notes.iter().cloned());
         }
         if shelf.source.name != release.registry {
-            passed_over.push(PassedOver { registry: shelf.source.name.clone(), reason: after(standing, release) });
+            passed_over.push(PassedOver { registry: shelf.source.name.clone(), reason: after(availability, release) });
         }
     }
     Selection { release: release.clone(), origin: chosen.origin.clone(), passed_over, notes }
 }
 
 /// What a search found in a registry, with where its document came from when that bears on the answer.
-fn searched(shelf: &Shelf, standing: &Standing<'_>) -> String {
-    let reason = reason(standing);
+fn searched(shelf: &Shelf, availability: &Availability<'_>) -> String {
+    let reason = reason(availability);
     match shelf.loaded.get() {
         Some(Ok(loaded)) => format!("{reason} ({})", loaded.origin),
         _ => reason,

@@ -208,3 +208,32 @@ impl Slot<'_> {
         }
     }
 }
+
+/// Why an entry cannot be used.
+pub(super) type Problem = String;
+
+/// The problem of a field that is not what is `expected`, such as `a text`.
+pub(super) fn wrong(key: Key, expected: &str) -> Problem {
+    format!("`{}` is not {expected}", key.word())
+}
+
+/// Returns a field's text; null, absent and "" all mean that there is none.
+pub(super) fn text<'e>(entry: &'e Entry<'_>, key: Key) -> Result<Option<&'e str>, Problem> {
+    match entry.get(key) {
+        Loose::Absent | Loose::Null => Ok(None),
+        Loose::Text(text) => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
+        _ => Err(wrong(key, "a text")),
+    }
+}
+
+/// Returns a field's text, or that of its member `inner` (npm writes authors and repositories that way).
+pub(super) fn named<'e>(entry: &'e Entry<'_>, key: Key, inner: &str) -> Result<Option<&'e str>, Problem> {
+    match entry.get(key) {
+        object @ Loose::Object(_) => match object.get(inner) {
+            Loose::Text(text) => Ok(Some(text.as_ref())),
+            Loose::Absent | Loose::Null => Ok(None),
+            _ => Err(wrong(key, "a text")),
+        },
+        _ => text(entry, key),
+    }
+}

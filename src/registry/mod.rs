@@ -6,6 +6,7 @@
 //! chooses between registries · `reach` tells how each address does.
 
 mod address;
+mod availability;
 pub mod cache;
 pub mod catalog;
 #[cfg(test)]
@@ -19,7 +20,6 @@ mod services;
 pub mod source;
 #[cfg(test)]
 mod source_tests;
-mod standing;
 #[cfg(test)]
 pub(crate) mod test_server;
 #[cfg(test)]
@@ -38,7 +38,8 @@ use url::Url;
 use crate::name::{Digest, PluginName};
 use crate::needs::ServiceNeed;
 
-pub use catalog::{Ask, Catalog, Merged, PassedOver, Selection};
+pub use availability::Ask;
+pub use catalog::{Catalog, Merged, PassedOver, Selection};
 pub use error::{Attempt, LoadFailure, RegistryError};
 pub use source::{Access, Loaded, Location, Source};
 

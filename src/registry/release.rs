@@ -6,7 +6,7 @@ use std::str::FromStr;
 use semver::{Comparator, Op, Version, VersionReq};
 
 use super::address::{self, Base};
-use super::entry::{Entry, Key};
+use super::entry::{Entry, Key, Problem, named, text, wrong};
 use super::loose::Loose;
 use super::services::services;
 use super::{LicenceNeed, Release};
@@ -14,9 +14,6 @@ use crate::name::{Digest, PluginName, parse_version, shown};
 
 /// The longest version that is believed; it becomes part of file names.
 const LONGEST_VERSION: usize = 128;
-
-/// Why an entry cannot be used.
-pub(super) type Problem = String;
 
 /// The releases that one entry describes: its own and those of its `versions`. `key` is the entry's name where the
 /// document lists plugins by name; `warnings` gets what was left out without losing a release.
@@ -102,33 +99,8 @@ fn release(entry: &Entry<'_>, name: &PluginName, base: &Base) -> Result<Release,
     })
 }
 
-fn wrong(key: Key, expected: &str) -> Problem {
-    format!("`{}` is not {expected}", key.word())
-}
-
 fn some(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
-}
-
-/// A text; null and absent are the same, and so, for everything that is used here, is "".
-pub(super) fn text<'e>(entry: &'e Entry<'_>, key: Key) -> Result<Option<&'e str>, Problem> {
-    match entry.get(key) {
-        Loose::Absent | Loose::Null => Ok(None),
-        Loose::Text(text) => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
-        _ => Err(wrong(key, "a text")),
-    }
-}
-
-/// A text, or an object that holds it under `inner` (npm writes authors and repositories so).
-pub(super) fn named<'e>(entry: &'e Entry<'_>, key: Key, inner: &str) -> Result<Option<&'e str>, Problem> {
-    match entry.get(key) {
-        object @ Loose::Object(_) => match object.get(inner) {
-            Loose::Text(text) => Ok(Some(text.as_ref())),
-            Loose::Absent | Loose::Null => Ok(None),
-            _ => Err(wrong(key, "a text")),
-        },
-        _ => text(entry, key),
-    }
 }
 
 fn flag(entry: &Entry<'_>, key: Key) -> Result<Option<bool>, Problem> {

@@ -1,14 +1,28 @@
-//! What one registry has of what was asked for, and that in words. Owns which releases count; compares no registries.
+//! What one registry has of what was asked for, as a value and in words. Owns which releases count; compares no
+//! registries.
 
 use semver::Version;
 
-use super::catalog::Ask;
 use super::error::LoadFailure;
 use super::source::Loaded;
 use super::{LicenceNeed, Release};
+use crate::name::PluginName;
+
+/// What a caller looks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'q> {
+    /// The only registry to look in, if the user named one.
+    pub registry: Option<&'q str>,
+    /// The plugin.
+    pub name: &'q PluginName,
+    /// Exactly this version; `None` is the newest, a pre-release only if there is nothing else.
+    pub version: Option<&'q Version>,
+    /// Whether a release that needs a licence counts.
+    pub has_licence_key: bool,
+}
 
 /// What one registry has of what was asked for.
-pub(super) enum Standing<'c> {
+pub(super) enum Availability<'c> {
     NotAsked,
     Failed(&'c LoadFailure),
     Unknown,
@@ -18,25 +32,25 @@ pub(super) enum Standing<'c> {
 }
 
 /// What a registry that was read has.
-pub(super) fn standing<'c>(loaded: &'c Loaded, ask: &Ask<'_>) -> Standing<'c> {
+pub(super) fn availability<'c>(loaded: &'c Loaded, ask: &Ask<'_>) -> Availability<'c> {
     let releases = loaded.contents.of(ask.name);
     if releases.is_empty() {
-        return Standing::Unknown;
+        return Availability::Unknown;
     }
     let wanted = |release: &&Release| ask.version.is_none_or(|version| release.version == *version);
     let mut first_reason = None;
     for release in newest(releases).filter(wanted) {
         match unusable(release, ask.has_licence_key) {
-            None => return Standing::Has(release),
+            None => return Availability::Has(release),
             Some(reason) => first_reason = first_reason.or(Some((reason, release))),
         }
     }
     match first_reason {
         Some((reason, release)) => {
             let needs_licence = release.licence_need != LicenceNeed::None && release.not_installable.is_none();
-            Standing::NotUsable { reason, needs_licence }
+            Availability::NotUsable { reason, needs_licence }
         }
-        None => Standing::NoVersion(releases.iter().map(|release| release.version.clone()).collect()),
+        None => Availability::NoVersion(releases.iter().map(|release| release.version.clone()).collect()),
     }
 }
 
@@ -68,30 +82,30 @@ pub(super) fn trust(release: &Release) -> u8 {
 }
 
 /// Why a registry comes after the chosen release.
-pub(super) fn after(standing: &Standing<'_>, chosen: &Release) -> String {
-    match standing {
-        Standing::Has(release) if trust(release) < trust(chosen) && release.digest.is_none() => {
+pub(super) fn after(availability: &Availability<'_>, chosen: &Release) -> String {
+    match availability {
+        Availability::Has(release) if trust(release) < trust(chosen) && release.digest.is_none() => {
             format!("has {} without a checksum", release.version)
         }
-        Standing::Has(release) if trust(release) < trust(chosen) => {
+        Availability::Has(release) if trust(release) < trust(chosen) => {
             format!("has {}, but its key is not pinned", release.version)
         }
-        Standing::Has(release) => format!("has {}, but comes later in the list", release.version),
+        Availability::Has(release) => format!("has {}, but comes later in the list", release.version),
         other => reason(other),
     }
 }
 
-/// A standing in words, to be put after the registry's name.
-pub(super) fn reason(standing: &Standing<'_>) -> String {
-    match standing {
-        Standing::NotAsked => "not asked".to_owned(),
-        Standing::Failed(failure) => format!("not reachable: {}", failure.reasons()),
-        Standing::Unknown => "does not have it".to_owned(),
-        Standing::NoVersion(versions) => {
+/// An availability in words, to be put after the registry's name.
+pub(super) fn reason(availability: &Availability<'_>) -> String {
+    match availability {
+        Availability::NotAsked => "not asked".to_owned(),
+        Availability::Failed(failure) => format!("not reachable: {}", failure.reasons()),
+        Availability::Unknown => "does not have it".to_owned(),
+        Availability::NoVersion(versions) => {
             let versions: Vec<String> = versions.iter().map(ToString::to_string).collect();
             format!("does not have that version, it has {}", versions.join(", "))
         }
-        Standing::NotUsable { reason, .. } => reason.clone(),
-        Standing::Has(release) => format!("has {}", release.version),
+        Availability::NotUsable { reason, .. } => reason.clone(),
+        Availability::Has(release) => format!("has {}", release.version),
     }
 }

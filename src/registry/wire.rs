@@ -20,7 +20,7 @@ use crate::name::{PluginName, shown};
 pub use super::address::{Base, Place};
 
 /// The largest document that is read, in bytes.
-pub const LARGEST_DOCUMENT: u64 = 64 << 20;
+pub const LARGEST_DOCUMENT: u64 = 32 << 20;
 
 /// The only generation of the document's schema there is; 0 is what came before it was counted.
 const NEWEST_SCHEMA: u64 = 1;

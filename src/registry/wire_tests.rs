@@ -97,7 +97,7 @@ fn damaged_documents_are_refused_with_the_reason() {
         let error = read(&bytes, &base()).expect_err(&start).to_string();
         assert!(error.contains(reason), "{start}: {error}");
     }
-    assert_eq!(read(&vec![b' '; (64 << 20) + 1], &base()).expect_err("large"), ReadError::TooLarge);
+    assert_eq!(read(&vec![b' '; (32 << 20) + 1], &base()).expect_err("large"), ReadError::TooLarge);
     assert!(contents(r#"{"plugins":{}}"#).releases.is_empty());
 }
 

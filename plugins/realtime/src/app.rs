@@ -16,6 +16,7 @@ use crate::cluster::{self, Cluster, Event, Outbox, Saying};
 use crate::config::{Config, PACKET_BYTES};
 use crate::delivery::{Delivery, Except};
 use crate::hub::{Hub, Moment, Room};
+use crate::turns::Turns;
 use crate::{events, handshake, http, state_report};
 
 /// How often things that run out are looked for; the error of every timeout.
@@ -52,6 +53,7 @@ pub(crate) struct App {
     /// The other instances, where there can be any.
     pub(crate) cluster: Option<Arc<Cluster>>,
     pub(crate) outbox: Outbox,
+    pub(crate) turns: Turns,
 }
 
 impl App {
@@ -92,6 +94,7 @@ pub(crate) async fn build(environment: Environment) -> Result<Plugin, Configurat
         config,
         cluster: cluster.clone(),
         outbox,
+        turns: Turns::new(),
     });
     events::attach(&io, &app);
     tokio::spawn(run_clock(app.clone()));

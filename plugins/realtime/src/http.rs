@@ -186,8 +186,8 @@ struct PollQuery {
 async fn poll(State(app): Shared, query: Result<Query<PollQuery>, QueryRejection>) -> Result<Json<Value>, Failure> {
     let Query(query) = query.map_err(|error| invalid("query", &error.body_text()))?;
     let room = named_room(&query.channel_id)?;
-    let messages = history::messages(&app, &room, query.since, MOST_POLLED).await;
-    Ok(Json(json!({"messages": messages, "timestamp": clock::milliseconds(clock::now())})))
+    let page = history::page(&app, &room, query.since, MOST_POLLED).await;
+    Ok(Json(json!({"messages": page.messages, "timestamp": page.cursor, "cursor": page.cursor})))
 }
 
 /// One event for everybody in some rooms; the event's name is the caller's affair.

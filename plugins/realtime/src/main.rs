@@ -14,6 +14,7 @@ mod handshake;
 mod http;
 mod hub;
 mod state_report;
+mod turns;
 
 fn main() -> std::process::ExitCode {
     kit::run(app::build)

@@ -103,6 +103,9 @@ impl Cluster {
             .set_response_timeout(Some(ANSWER_WITHIN));
         let mut commands = client.get_multiplexed_async_connection_with_config(&limits).await?;
         prepare(&mut commands).await?;
+        history::begin(&mut commands, false)
+            .await
+            .or_else(|error| if is_away(&error) { Err(error) } else { Ok(()) })?;
         // After the subscription: what is said from here on comes that way, and what comes both ways is heard once.
         let missed = match mark.read(&mut commands).await {
             Ok(missed) => missed,
@@ -138,7 +141,7 @@ impl Queue {
         self.take_fresh();
         self.pending.retain(|(number, says)| {
             if number.is_none() {
-                cluster.outbox.done(says.size());
+                cluster.outbox.done(says);
             }
             number.is_some()
         });
@@ -263,29 +266,51 @@ impl Talk<'_> {
     }
 
     async fn say_pending(&mut self, commands: &mut MultiplexedConnection) -> Result<(), String> {
-        let mut pipeline = redis::pipe();
         let batch = self.queue.pending.len().min(BATCH);
-        let mut has_written = false;
+        let pipeline = self.pending(batch);
+        let has_written = self.queue.pending[..batch].iter().any(|(number, _)| number.is_some());
+        let mut told = self.carry_out(commands, &pipeline).await?;
+        if told.is_none() {
+            // A script that was forgotten can be mended; what was heard already is not heard again.
+            prepare(commands).await.or_else(|error| if_away(&error))?;
+            told = self.carry_out(commands, &pipeline).await?;
+        }
+        if let Some(full_rooms) = told {
+            self.make_space(commands, full_rooms).await?;
+            if has_written && matches!(self.cluster.state(), State::Refusing(_)) {
+                // What was refused is on the instances only.
+                history::begin(commands, true).await.or_else(|error| if_away(&error))?;
+                self.cluster.enter(State::Connected(Duration::ZERO));
+            }
+        }
+        for (_, says) in self.queue.pending.drain(..batch) {
+            self.cluster.outbox.done(&says);
+        }
+        Ok(())
+    }
+
+    /// The commands that tell the first entries. A message is stored before anybody hears of it.
+    fn pending(&self, batch: usize) -> Pipeline {
+        let mut pipeline = redis::pipe();
         for (number, says) in &self.queue.pending[..batch] {
-            self.publish(&mut pipeline, *number, says);
             if let (Some(number), Saying::Message(message)) = (number, says) {
                 history::write(&mut pipeline, self.cluster.id, *number, message);
             }
-            has_written |= number.is_some();
+            self.publish(&mut pipeline, *number, says);
         }
-        let mut is_done = self.carry_out(commands, &pipeline).await?;
-        if !is_done {
-            // A script that was forgotten can be mended; what was heard already is not heard again.
-            prepare(commands).await.or_else(|error| if_away(&error))?;
-            is_done = self.carry_out(commands, &pipeline).await?;
+        pipeline
+    }
+
+    /// Drops messages of rooms that are too large, or no longer used.
+    async fn make_space(&self, commands: &mut MultiplexedConnection, rooms: Vec<String>) -> Result<(), String> {
+        // The last answer knows best: each names the largest room of its moment.
+        let Some(room) = rooms.into_iter().rev().find(|room| !room.is_empty()) else {
+            return Ok(());
+        };
+        match timeout(ANSWER_WITHIN, history::make_space(commands, room)).await {
+            Ok(made) => made.or_else(|error| if_away(&error)),
+            Err(_) => Err("it took too long".to_owned()),
         }
-        if is_done && has_written && matches!(self.cluster.state(), State::Refusing(_)) {
-            self.cluster.enter(State::Connected(Duration::ZERO));
-        }
-        for (_, says) in self.queue.pending.drain(..batch) {
-            self.cluster.outbox.done(says.size());
-        }
-        Ok(())
     }
 
     fn publish(&self, pipeline: &mut Pipeline, number: Option<u64>, says: &Saying) {
@@ -301,18 +326,22 @@ impl Talk<'_> {
         }
     }
 
-    /// Carries commands out; `false` where Redis refused some, which says nothing of the others. Only a broken
-    /// connection is an error.
-    async fn carry_out(&self, commands: &mut MultiplexedConnection, pipeline: &Pipeline) -> Result<bool, String> {
-        let asked = pipeline.query_async::<()>(commands);
+    /// Carries commands out and returns what they answer; `None` where Redis refused some, which says nothing of the
+    /// others. Only a broken connection is an error.
+    async fn carry_out(
+        &self,
+        commands: &mut MultiplexedConnection,
+        pipeline: &Pipeline,
+    ) -> Result<Option<Vec<String>>, String> {
+        let asked = pipeline.query_async::<Vec<String>>(commands);
         match timeout(ANSWER_WITHIN, asked).await {
-            Ok(Ok(())) => Ok(true),
+            Ok(Ok(answers)) => Ok(Some(answers)),
             Ok(Err(error)) => {
                 if_away(&error)?;
                 self.app.metrics.count_error();
                 let shown = &self.cluster.address.shown;
                 self.cluster.enter(State::Refusing(format!("Redis at {shown} refuses commands: {error}")));
-                Ok(false)
+                Ok(None)
             }
             Err(_) => Err("it took too long".to_owned()),
         }

@@ -19,18 +19,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use kit::{Metrics, RedisAddress};
+use kit::{Metrics, RedisAddress, clock};
 use redis::aio::MultiplexedConnection;
 use tokio::sync::mpsc;
 
 use crate::hub::{InstanceId, Room};
 
+pub(crate) use history::Shared;
 pub(crate) use link::run;
 pub(crate) use outbox::Outbox;
 pub(crate) use wire::{Event, Message, Saying};
 
 /// How long somebody who asks for old messages waits for Redis.
 const HISTORY_WITHIN: Duration = Duration::from_secs(2);
+/// How long a reader waits for what was accepted before.
+const STORED_WITHIN: Duration = Duration::from_millis(250);
 /// How long the last words of a server that stops may take.
 const LAST_WORDS_WITHIN: Duration = Duration::from_secs(3);
 const LAST_WORDS_CHECKED: Duration = Duration::from_millis(10);
@@ -56,6 +59,7 @@ pub(crate) struct Cluster {
     /// Taken once, by the task that empties it.
     queue: Mutex<Option<mpsc::Receiver<Saying>>>,
     state: Mutex<State>,
+    interrupted_at: Mutex<Option<u64>>,
     commands: Mutex<Option<MultiplexedConnection>>,
     is_leaving: AtomicBool,
 }
@@ -76,6 +80,7 @@ impl Cluster {
             outbox,
             queue: Mutex::new(Some(queue)),
             state: Mutex::new(state),
+            interrupted_at: Mutex::new(None),
             commands: Mutex::new(None),
             is_leaving: AtomicBool::new(false),
         }
@@ -89,9 +94,24 @@ impl Cluster {
         lock(&self.state).clone()
     }
 
-    /// The messages of a room that Redis knows, as texts; `None` where it cannot be asked.
-    pub(crate) async fn messages(&self, room: &Room, after: Option<u64>, most: usize) -> Option<Vec<String>> {
+    /// Whether Redis answers and takes what it is told.
+    pub(crate) fn is_connected(&self) -> bool {
+        matches!(self.state(), State::Connected(_))
+    }
+
+    /// When Redis last ceased to answer or to store, in milliseconds since 1970.
+    pub(crate) fn interrupted_at(&self) -> Option<u64> {
+        *lock(&self.interrupted_at)
+    }
+
+    /// What Redis knows of a room's messages; `None` where it cannot be asked. What this instance has accepted by now
+    /// is among them, unless it takes long to get there.
+    pub(crate) async fn messages(&self, room: &Room, after: Option<u64>, most: usize) -> Option<Shared> {
         let mut commands = lock(&self.commands).clone()?;
+        if self.is_connected() {
+            // Too late is no loss: those messages come with the next answer.
+            let _ = tokio::time::timeout(STORED_WITHIN, self.outbox.settled()).await;
+        }
         let reading = history::read(&mut commands, room, after, most);
         match tokio::time::timeout(HISTORY_WITHIN, reading).await {
             Ok(Ok(messages)) => Some(messages),
@@ -126,6 +146,9 @@ impl Cluster {
 
     fn enter(&self, next: State) {
         let before = std::mem::replace(&mut *lock(&self.state), next.clone());
+        if matches!(before, State::Connected(_)) && !matches!(next, State::Connected(_)) {
+            *lock(&self.interrupted_at) = Some(clock::milliseconds(clock::now()));
+        }
         let redis = &self.address.shown;
         match (before, next) {
             (State::Away(_), State::Connected(_)) => tracing::info!(redis, "Redis is connected"),

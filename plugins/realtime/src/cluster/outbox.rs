@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use kit::Metrics;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::wire::Saying;
 use crate::hub::Change;
@@ -25,6 +25,9 @@ struct Inner {
     /// Whether a change was dropped, so that the whole state must be told.
     has_gap: AtomicBool,
     dropped: AtomicU64,
+    /// How many messages and events were put in, and how many of them Redis has been told.
+    put: AtomicU64,
+    told: watch::Sender<u64>,
     metrics: Metrics,
 }
 
@@ -33,7 +36,9 @@ impl Outbox {
     pub(crate) fn open(metrics: Metrics) -> (Self, mpsc::Receiver<Saying>) {
         let (sender, receiver) = mpsc::channel(MOST_ENTRIES);
         let (is_open, has_gap) = (AtomicBool::new(false), AtomicBool::new(false));
-        let inner = Inner { sender, bytes: AtomicUsize::new(0), is_open, has_gap, dropped: AtomicU64::new(0), metrics };
+        let (bytes, dropped, put) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        let told = watch::Sender::new(0);
+        let inner = Inner { sender, bytes, is_open, has_gap, dropped, put, told, metrics };
         (Self(Some(Arc::new(inner))), receiver)
     }
 
@@ -56,9 +61,11 @@ impl Outbox {
         };
         let (size, must_arrive) = (says.size(), says.must_arrive());
         let before = inner.bytes.fetch_add(size, Ordering::AcqRel);
+        inner.put.fetch_add(u64::from(must_arrive), Ordering::AcqRel);
         if before + size <= MOST_BYTES && inner.sender.try_send(says).is_ok() {
             return;
         }
+        inner.put.fetch_sub(u64::from(must_arrive), Ordering::AcqRel);
         inner.bytes.fetch_sub(size, Ordering::AcqRel);
         inner.dropped.fetch_add(1, Ordering::Relaxed);
         inner.metrics.count_error();
@@ -68,9 +75,21 @@ impl Outbox {
     }
 
     /// Frees the place of an entry that was told or given up.
-    pub(super) fn done(&self, size: usize) {
+    pub(super) fn done(&self, says: &Saying) {
         if let Some(inner) = &self.0 {
-            inner.bytes.fetch_sub(size, Ordering::AcqRel);
+            inner.bytes.fetch_sub(says.size(), Ordering::AcqRel);
+            if says.must_arrive() {
+                inner.told.send_modify(|told| *told += 1);
+            }
+        }
+    }
+
+    /// Waits until Redis has been told every message and event that was put in before.
+    pub(super) async fn settled(&self) {
+        if let Some(inner) = &self.0 {
+            let put = inner.put.load(Ordering::Acquire);
+            // The sender lives as long as this does.
+            let _ = inner.told.subscribe().wait_for(|told| *told >= put).await;
         }
     }
 
@@ -122,7 +141,7 @@ mod tests {
         assert_eq!(outbox.dropped(), 4);
         assert!(!outbox.take_gap());
         let first = receiver.try_recv().expect("an entry");
-        outbox.done(first.size());
+        outbox.done(&first);
         outbox.put(event(1_000_000));
         assert_eq!(outbox.dropped(), 4);
     }

@@ -8,8 +8,8 @@ use redis::aio::MultiplexedConnection;
 use redis::streams::StreamRangeReply;
 use redis::{Pipeline, RedisResult, Script};
 
-const LOG: &str = "nself:realtime:replay";
-const BYTES: &str = "nself:realtime:replay-bytes";
+const LOG: &str = "{nself:realtime}:replay";
+const BYTES: &str = "{nself:realtime}:replay-bytes";
 const FIELD: &str = "says";
 /// How long an instance may be away without missing anything, and how much is kept for it at most.
 const KEPT_FOR: Duration = Duration::from_mins(2);

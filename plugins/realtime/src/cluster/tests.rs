@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::history::{prepare, read, write};
+use super::history::{Shared, make_space, prepare, read, write};
 use super::replay;
 use super::wire::Message;
 use crate::app;
@@ -113,7 +113,11 @@ fn redis_is(word: &'static str) -> impl Fn(&Health) -> bool {
 }
 
 async fn ask(plugin: &Plugin, request: Request<Body>) -> (StatusCode, Value) {
-    let answer = router(plugin).expect("legal settings").oneshot(request).await.expect("an answer");
+    ask_router(router(plugin).expect("legal settings"), request).await
+}
+
+async fn ask_router(router: axum::Router, request: Request<Body>) -> (StatusCode, Value) {
+    let answer = router.oneshot(request).await.expect("an answer");
     let status = answer.status();
     let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.expect("a body");
     (status, serde_json::from_slice(&body).expect("JSON"))
@@ -137,7 +141,7 @@ async fn until_stored(redis: &Redis, content: &str) {
     let began = Instant::now();
     loop {
         let room = room("general");
-        let stored = read(&mut redis.connect().await, &room, None, 9).await.expect("redis-server answers");
+        let stored = texts(read(&mut redis.connect().await, &room, None, 9).await);
         if stored.iter().any(|message| message.contains(content)) {
             return;
         }
@@ -150,6 +154,11 @@ fn room(name: &str) -> Room {
     Room::parse(name, None).expect("a legal name")
 }
 
+/// The texts of an answer.
+fn texts(answer: redis::RedisResult<Shared>) -> Vec<String> {
+    answer.expect("redis-server answers").entries.into_iter().map(|(_, text)| text).collect()
+}
+
 fn message(room: Room, at: u64, text: &str) -> Message {
     let text = RawValue::from_string(json!(text).to_string()).expect("JSON");
     Message { room, further: Vec::new(), at, text }
@@ -159,60 +168,146 @@ fn milliseconds_ago(milliseconds: u64) -> u64 {
     kit::clock::milliseconds(kit::clock::now()) - milliseconds
 }
 
+/// Stores messages one after another, making space as the link does.
+async fn store(commands: &mut MultiplexedConnection, from: InstanceId, messages: &[(u64, Message)]) {
+    for (number, message) in messages {
+        let mut pipeline = redis::pipe();
+        write(&mut pipeline, from, *number, message);
+        let full: Vec<String> = pipeline.query_async(commands).await.expect("redis-server obeys");
+        for room in full {
+            make_space(commands, room).await.expect("redis-server obeys");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_room_keeps_its_last_thousand_in_order_and_a_repetition_changes_nothing() {
     let redis = Redis::start();
     let mut commands = redis.connect().await;
     prepare(&mut commands).await.expect("the script is legal");
     let (from, at) = (InstanceId::new_v4(), milliseconds_ago(5_000));
-    let mut pipeline = redis::pipe();
     let most = MOST_IN_ROOM as u64;
-    for number in 1..=most + 5 {
-        write(&mut pipeline, from, number, &message(room("a"), at + number % 2, &number.to_string()));
+    let mut messages: Vec<_> =
+        (1..=most + 5).map(|number| (number, message(room("a"), at + number % 2, &number.to_string()))).collect();
+    messages.push((most + 5, message(room("a"), at, &(most + 5).to_string())));
+    store(&mut commands, from, &messages).await;
+    let all = texts(read(&mut commands, &room("a"), Some(0), 2_000).await);
+    let expected: Vec<_> = (6..=most + 5).map(|number| format!("\"{number}\"")).collect();
+    assert_eq!(all, expected);
+    assert_eq!(texts(read(&mut commands, &room("a"), None, 2).await), ["\"1004\"", "\"1005\""]);
+    let mut cursor = 0;
+    let mut paged = Vec::new();
+    loop {
+        let page = read(&mut commands, &room("a"), Some(cursor), 300).await.expect("messages");
+        if page.entries.is_empty() {
+            break;
+        }
+        cursor = page.cursor;
+        paged.extend(page.entries.into_iter().map(|(_, text)| text));
     }
-    write(&mut pipeline, from, most + 5, &message(room("a"), at + 1, &(most + 5).to_string()));
-    pipeline.query_async::<()>(&mut commands).await.expect("redis-server obeys");
-    let all = read(&mut commands, &room("a"), Some(0), 2_000).await.expect("messages");
-    assert_eq!((all.len(), all.last().map(String::as_str)), (MOST_IN_ROOM, Some("\"1005\"")));
-    let last = read(&mut commands, &room("a"), None, 2).await.expect("messages");
-    assert_eq!(last, ["\"1003\"", "\"1005\""]);
-    let after = read(&mut commands, &room("a"), Some(at), 2).await.expect("messages");
-    assert_eq!(after, ["\"1\"", "\"3\""]);
-    let marks: usize =
-        redis::cmd("ZCARD").arg("nself:realtime:history-order").query_async(&mut commands).await.unwrap_or(0);
-    assert_eq!(marks, MOST_IN_ROOM);
+    assert_eq!(paged, expected, "page by page");
 }
 
 #[tokio::test]
-async fn all_rooms_together_stay_below_the_limit_of_bytes_and_a_day_ends_a_message() {
+async fn the_largest_room_pays_for_what_does_not_fit_and_a_day_ends_a_message() {
     let redis = Redis::start();
     let mut commands = redis.connect().await;
     prepare(&mut commands).await.expect("the script is legal");
     let from = InstanceId::new_v4();
-    let large = "x".repeat(1_000_000);
-    let old = message(room("old"), milliseconds_ago(24 * 3600 * 1000 + 5_000), "old");
-    let mut pipeline = redis::pipe();
-    write(&mut pipeline, from, 1, &old);
-    for number in 2..=41 {
-        write(
-            &mut pipeline,
-            from,
-            number,
-            &message(room(&format!("room-{number}")), milliseconds_ago(50 - number), &large),
-        );
-    }
-    pipeline.query_async::<()>(&mut commands).await.expect("redis-server obeys");
-    let bytes: usize =
-        redis::cmd("GET").arg("nself:realtime:history-bytes").query_async(&mut commands).await.unwrap_or(0);
+    let small =
+        (1..=20).map(|number| (number, message(room(&format!("room-{number}")), milliseconds_ago(50), "small")));
+    store(&mut commands, from, &small.collect::<Vec<_>>()).await;
+    let text = "x".repeat(1_000_000);
+    let large = (21..=60).map(|number| (number, message(room("large"), milliseconds_ago(40), &text)));
+    store(&mut commands, from, &large.collect::<Vec<_>>()).await;
+    let bytes: usize = redis::cmd("GET").arg("{nself:realtime}:total").query_async(&mut commands).await.unwrap_or(0);
     assert!(bytes <= MOST_BYTES && bytes > MOST_BYTES - 1_100_000, "{bytes} bytes");
-    assert!(read(&mut commands, &room("room-2"), None, 1).await.expect("messages").is_empty());
-    assert_eq!(read(&mut commands, &room("room-41"), None, 1).await.expect("messages").len(), 1);
+    for number in 1..=20 {
+        let name = format!("room-{number}");
+        assert_eq!(texts(read(&mut commands, &room(&name), None, 9).await).len(), 1, "{name}");
+    }
+    assert_eq!(texts(read(&mut commands, &room("large"), None, 99).await).len(), 33);
+    // A room whose only message is a day old gives it up when the next message comes, of whatever room.
+    let day_ago = milliseconds_ago(24 * 3600 * 1000 + 5_000);
+    for (key, value) in [("messages:channel:old", "1:a \"old\""), ("used", "channel:old"), ("sizes", "channel:old")] {
+        let at = if key == "sizes" { 9 } else { day_ago };
+        redis.command(&["ZADD", &format!("{{nself:realtime}}:{key}"), &at.to_string(), value]).await;
+    }
+    redis.command(&["INCRBY", "{nself:realtime}:total", "9"]).await;
+    redis.command(&["DEL", "{nself:realtime}:messages:channel:large"]).await;
+    store(&mut commands, from, &[(61, message(room("room-1"), milliseconds_ago(0), "next"))]).await;
+    store(&mut commands, from, &[(62, message(room("room-1"), milliseconds_ago(0), "next"))]).await;
     let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut commands).await.expect("keys");
-    assert!(!keys.iter().any(|key| key.ends_with(":old")));
-    for key in keys {
-        let lives: i64 = redis::cmd("PTTL").arg(&key).query_async(&mut commands).await.unwrap_or(0);
+    assert!(!keys.iter().any(|key| key.ends_with(":old")), "{keys:?}");
+    // What remains for ever is one time.
+    for key in keys.iter().filter(|key| !key.ends_with(":began")) {
+        let lives: i64 = redis::cmd("PTTL").arg(key).query_async(&mut commands).await.unwrap_or(0);
         assert!(lives > 0, "{key} never ends");
     }
+}
+
+/// Asks again and again with the cursor of the last answer until every message has come, and returns them all.
+async fn poll_all(router: axum::Router, expected: usize) -> Vec<String> {
+    let mut cursor = 0;
+    let mut all = Vec::new();
+    let began = Instant::now();
+    while all.len() < expected && began.elapsed() < PATIENCE {
+        let path = format!("/poll?channelId=general&since={cursor}");
+        let (_, answer) =
+            ask_router(router.clone(), Request::get(path).body(Body::empty()).expect("a legal request")).await;
+        cursor = answer["timestamp"].as_u64().expect("a cursor");
+        let messages = answer["messages"].as_array().cloned().unwrap_or_default();
+        all.extend(messages.iter().filter_map(|message| message["content"].as_str().map(str::to_owned)));
+    }
+    all
+}
+
+/// Lets four users send as fast as they can through the instances, while a tight poller follows on each; every poller
+/// must get each message once.
+async fn assert_that_pollers_miss_nothing(plugins: &[&Plugin]) {
+    const MESSAGES: usize = 400;
+    let routers: Vec<_> = plugins.iter().map(|plugin| router(plugin).expect("legal settings")).collect();
+    let pollers: Vec<_> = routers.iter().map(|router| tokio::spawn(poll_all(router.clone(), MESSAGES))).collect();
+    let senders: Vec<_> = (0..4)
+        .map(|sender| {
+            let router = routers[sender % routers.len()].clone();
+            tokio::spawn(async move {
+                for number in 0..MESSAGES / 4 {
+                    let body = json!({"channelId": "general", "userId": format!("u{sender}"), "content": format!("{sender}-{number}")});
+                    let request = Request::post("/messages").header("content-type", "application/json");
+                    let request = request.body(Body::from(body.to_string())).expect("a legal request");
+                    assert_eq!(ask_router(router.clone(), request).await.0, StatusCode::CREATED);
+                }
+            })
+        })
+        .collect();
+    for sender in senders {
+        sender.await.expect("every message is accepted");
+    }
+    for poller in pollers {
+        let mut got = poller.await.expect("the poller ends");
+        let count = got.len();
+        got.sort();
+        got.dedup();
+        assert_eq!((count, got.len()), (MESSAGES, MESSAGES), "messages polled, and how many of them were different");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tight_poller_misses_nothing_of_one_instance() {
+    let environment = Environment::from_pairs([("REALTIME_ALLOW_ANONYMOUS", "true")]);
+    let plugin = app::build(environment).await.expect("legal settings");
+    assert_that_pollers_miss_nothing(&[&plugin]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tight_poller_misses_nothing_of_two_instances_over_redis() {
+    let redis = Redis::start();
+    let (one, two) = (redis.plugin().await, redis.plugin().await);
+    for plugin in [&one, &two] {
+        until(plugin, "the connection", redis_is("connected")).await;
+    }
+    assert_that_pollers_miss_nothing(&[&one, &two]).await;
 }
 
 #[tokio::test]
@@ -240,7 +335,7 @@ async fn who_was_away_reads_what_was_said_meanwhile_and_no_more_than_the_limit_i
     say(&(0..20).map(|number| format!("{number:07}").repeat(143_000)).collect::<Vec<_>>()).await;
     let kept = early.read(&mut commands).await.expect("an answer");
     assert_eq!((kept.len(), &kept[15][..7]), (16, &b"0000019"[..]), "the last 16 MB");
-    for key in ["nself:realtime:replay", "nself:realtime:replay-bytes"] {
+    for key in ["{nself:realtime}:replay", "{nself:realtime}:replay-bytes"] {
         let lives: i64 = redis::cmd("PTTL").arg(key).query_async(&mut commands).await.unwrap_or(0);
         assert!(lives > 0, "{key} never ends");
     }

@@ -27,7 +27,8 @@ pub(crate) fn announce(app: &App, heard: &Heard, now: Moment) {
 /// Keeps a message and passes it on.
 pub(crate) fn pass_message(app: &App, message: &Message) {
     let text = message.text.get();
-    app.hub.remember(&message.room, message.at, text);
+    let _turn = app.turns.take(&message.room);
+    app.hub.remember(&message.room, Moment::now(), |_| text.into());
     match serde_json::from_str::<Value>(text) {
         Ok(value) => messages::deliver(app, &message.room, &message.further, Except::default(), &value),
         Err(error) => tracing::warn!(%error, "a message of another instance cannot be read"),

@@ -1,5 +1,7 @@
 //! Messages: three forms in, one form out, the same by socket and over HTTP.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use kit::{Fields, clock};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -96,14 +98,13 @@ pub(super) fn sync(call: &Call<'_>, mut fields: Fields) -> Answer {
         return Err(Refused::forbidden(&room));
     }
     let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(USUAL_MESSAGES);
-    let (app, now) = (call.session.app.clone(), call.now);
-    let most = limit.min(MOST_MESSAGES);
-    let answer = |messages, now: Moment| json!({"messages": messages, "serverTime": clock::milliseconds(now.wall)});
+    let (app, most) = (call.session.app.clone(), limit.min(MOST_MESSAGES));
+    let answer =
+        |page: history::Answer| json!({"messages": page.messages, "serverTime": page.cursor, "cursor": page.cursor});
     if app.cluster.is_none() {
-        let messages = history::merge(&app.hub.messages(&room, since, most), &[], since, most);
-        return Ok(Reply::Data(answer(messages, now)));
+        return Ok(Reply::Data(answer(history::own_page(&app, &room, since, most))));
     }
-    Ok(Reply::Later(Box::pin(async move { answer(history::messages(&app, &room, since, most).await, now) })))
+    Ok(Reply::Later(Box::pin(async move { answer(history::page(&app, &room, since, most).await) })))
 }
 
 /// `sync:channels {since}`: which channels there are is known to the app's database, not here.
@@ -117,13 +118,15 @@ pub(crate) fn publish(app: &App, draft: Draft, face: &Face, origin: Option<&Sock
     // Who only follows the thread is not in the channel's room.
     let thread = draft.thread_id.as_ref().and_then(|thread_id| Room::parse(thread_id, Some("thread")).ok());
     let further: Vec<Room> = thread.into_iter().collect();
-    let short = short_form(&draft, face, now);
-    let message = long_form(draft, face, short, now);
-    let (text, at) = (message.to_string(), clock::milliseconds(now.wall));
-    app.hub.remember(&room, at, &text);
+    let mut message = message(draft, face);
+    let _turn = app.turns.take(&room);
+    let (at, text) = app.hub.remember(&room, now, |at| {
+        stamp(&mut message, at);
+        message.to_string().into()
+    });
     app.counters.messages.inc();
     deliver(app, &room, &further, Except { socket: origin, user_id: None }, &message);
-    if let (true, Ok(text)) = (app.outbox.is_used(), RawValue::from_string(text)) {
+    if let (true, Ok(text)) = (app.outbox.is_used(), RawValue::from_string(text.to_string())) {
         app.outbox.put(Saying::Message(Message { room, further, at, text }));
     }
     message
@@ -136,51 +139,49 @@ pub(super) fn deliver(app: &App, room: &Room, further: &[Room], except: Except<'
     app.delivery.to_rooms(&rooms, except, "message", message);
 }
 
-/// What the readers of `message` look at.
-fn short_form(draft: &Draft, face: &Face, now: Moment) -> Value {
-    let id = draft.id.clone().unwrap_or_else(|| Uuid::new_v4().to_string());
-    json!({
+/// The union of what all readers of `message:new` and `message` look at, without its time.
+fn message(draft: Draft, face: &Face) -> Value {
+    let id = draft.id.unwrap_or_else(|| Uuid::new_v4().to_string());
+    let name = face.name.as_deref().unwrap_or(&face.user_id);
+    let mut message = json!({
         "id": id,
+        "messageId": id,
+        "roomName": draft.room_name,
         "channelId": draft.room.id(),
         "userId": &*face.user_id,
+        "user": {"id": &*face.user_id, "username": name},
         "content": draft.content,
+        "type": draft.kind,
         "mentions": draft.mentions,
-        "timestamp": clock::iso(now.wall),
-    })
-}
-
-/// The union of what all readers of `message:new` look at.
-fn long_form(draft: Draft, face: &Face, mut message: Value, now: Moment) -> Value {
+        "mentionedUserIds": draft.mentions,
+        "meta": {"eventId": Uuid::new_v4().to_string(), "serverVersion": env!("CARGO_PKG_VERSION")},
+    });
     let mut set = |field: &str, value: Option<Value>| {
         if let Some(value) = value {
             message[field] = value;
         }
     };
-    let name = face.name.as_deref().unwrap_or(&face.user_id);
-    set("user", Some(json!({"id": &*face.user_id, "username": name})));
     set("userName", face.name.as_deref().map(Value::from));
     set("userAvatar", face.avatar.as_deref().map(Value::from));
-    set("roomName", Some(json!(draft.room_name)));
-    set("type", Some(json!(draft.kind)));
-    set("mentionedUserIds", Some(Value::Array(draft.mentions)));
     set("threadId", draft.thread_id.map(Value::from));
     set("replyTo", draft.reply_to);
     set("attachments", draft.attachments);
     set("metadata", draft.metadata);
     set("clientMessageId", draft.client_id.as_deref().map(Value::from));
     set("tempId", draft.client_id.map(Value::from));
-    message["messageId"] = message["id"].clone();
-    message["createdAt"] = message["timestamp"].clone();
     if let Some(name) = &face.name {
         message["user"]["displayName"] = json!(name);
     }
     if let Some(avatar) = &face.avatar {
         message["user"]["avatarUrl"] = json!(avatar);
     }
-    message["meta"] = json!({
-        "eventId": Uuid::new_v4().to_string(),
-        "timestamp": clock::milliseconds(now.wall),
-        "serverVersion": env!("CARGO_PKG_VERSION"),
-    });
     message
+}
+
+/// Gives a message its time: its position in its room, in milliseconds since 1970.
+fn stamp(message: &mut Value, at: u64) {
+    let time = json!(clock::iso(UNIX_EPOCH + Duration::from_millis(at)));
+    message["meta"]["timestamp"] = json!(at);
+    message["createdAt"] = time.clone();
+    message["timestamp"] = time;
 }

@@ -29,7 +29,7 @@ use crate::config::Config;
 
 pub(crate) use change::{Change, InstanceId, UserState};
 pub(crate) use elsewhere::{Heard, Part};
-pub(crate) use history::{KEPT_FOR, MOST_BYTES, MOST_IN_ROOM};
+pub(crate) use history::{KEPT_FOR, MOST_BYTES, MOST_IN_ROOM, Page};
 pub(crate) use limits::{Kind, Limited};
 pub(crate) use members::Face;
 pub(crate) use presence::{Ended, SetStatus};
@@ -339,17 +339,22 @@ impl Hub {
         });
     }
 
-    /// Keeps a message that was sent at a time in milliseconds.
-    pub(crate) fn remember(&self, room: &Room, at: u64, message: &str) {
-        self.state().history.push(room, at, message);
+    /// Gives a message its position in its room and keeps the text that is made for it; both under the lock, so that
+    /// no reader sees a later message without this one.
+    pub(crate) fn remember(&self, room: &Room, now: Moment, text: impl FnOnce(u64) -> Arc<str>) -> (u64, Arc<str>) {
+        let mut state = self.state();
+        let position = state.history.next_position(room, clock::milliseconds(now.wall));
+        let text = text(position);
+        state.history.push(room, position, text.clone());
+        (position, text)
     }
 
-    /// Messages of a room: those after a time in milliseconds, or the last ones.
-    pub(crate) fn messages(&self, room: &Room, after: Option<u64>, most: usize) -> Vec<Arc<str>> {
-        let state = self.state();
+    /// Messages of a room: those after a position, or the last ones.
+    pub(crate) fn messages(&self, room: &Room, after: Option<u64>, most: usize, now: Moment) -> Page {
+        let mut state = self.state();
         match after {
             Some(after) => state.history.since(room, after, most),
-            None => state.history.last(room, most),
+            None => state.history.last(room, most, clock::milliseconds(now.wall)),
         }
     }
 

@@ -105,3 +105,40 @@ fn a_token_that_ends_is_told_once_and_then_closes_its_socket_unless_it_is_renewe
     let later = hub.ended_tokens(now.after(std::time::Duration::from_secs(6)));
     assert_eq!((later.told.as_slice(), later.closed.as_slice()), ([].as_slice(), [lazy].as_slice()));
 }
+
+/// Senders and a reader on threads of their own, in rooms whose messages are also evicted: whatever is stored after an
+/// answer comes after its cursor.
+#[test]
+fn a_reader_with_a_cursor_misses_nothing_of_concurrent_writers() {
+    const MESSAGES: usize = 900;
+    let hub = hub();
+    let stored = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|threads| {
+        for writer in 0..3 {
+            let (hub, stored) = (&hub, &stored);
+            threads.spawn(move || {
+                for number in 0..MESSAGES / 3 {
+                    // Clocks that differ, and go back.
+                    let mut now = Moment::now();
+                    now.wall -= std::time::Duration::from_millis((writer * 7 + number as u64 * 13) % 40);
+                    hub.remember(&room("a"), now, |at| Arc::from(format!("{writer}-{number} {at}")));
+                    stored.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                    if number % 16 == 0 {
+                        std::thread::yield_now();
+                    }
+                }
+            });
+        }
+        let mut got = Vec::new();
+        let mut cursor = hub.messages(&room("empty"), None, 9, Moment::now()).cursor.min(1);
+        while got.len() < MESSAGES {
+            let all_were_stored = stored.load(std::sync::atomic::Ordering::SeqCst) == MESSAGES;
+            let page = hub.messages(&room("a"), Some(cursor), 7, Moment::now());
+            assert!(!(all_were_stored && page.entries.is_empty()), "{} of {MESSAGES} messages came", got.len());
+            cursor = page.cursor;
+            got.extend(page.entries);
+        }
+        let positions: Vec<_> = got.iter().map(|(position, _)| *position).collect();
+        assert!(positions.is_sorted_by(|one, next| one < next), "a position came twice or out of order");
+    });
+}

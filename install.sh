@@ -1,25 +1,38 @@
 #!/usr/bin/env bash
-# Builds nself from this checkout and installs it with its plugins, completions and man pages, or takes it away again.
-# plugins/bundle.sh and tests/run.sh source this file for what they share with it: Rust, apt, the build, the engine.
+# Installs nself with its plugins, completions and man pages from a release archive or by building this checkout, or
+# removes them. plugins/bundle.sh, release/build.sh and tests/run.sh source this file for what they share with it.
 set -eu
 
 checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 minimum_rust=1.94
 rust_found=""
 engine_log=/var/log/dockerd.log
+# release/build.sh writes these two into the copy of this script that it publishes.
+release_version=""
+release_key=""
+releases=${NSELF_RELEASES:-https://github.com/acamarata/nself/releases}
+# Removed at the end of every run.
+scratch="" new=""
 # With an unset HOME neither cargo nor the default prefix has a place.
 export HOME="${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}"
 
 usage() {
   cat <<'TEXT'
-Usage: ./install.sh [--with-docker] [--prefix DIR] [--uninstall] [--help]
+Usage: ./install.sh [--from FILE|URL | --build | --only NAME...] [--with-docker] [--prefix DIR]
+       ./install.sh --uninstall [--prefix DIR]
 
-Builds nself from this checkout and installs it for this user. Running it again updates what has changed.
+Installs nself for this user. On its own, and in a clone that is exactly a release, it downloads and verifies the
+release's archive; in any other clone it builds from source. Running it again updates what has changed.
 
-  --with-docker   also install and start the Docker engine where none answers (needs root)
-  --prefix DIR    where to install: DIR/bin, DIR/share (default: ~/.local)
-  --uninstall     remove the files that this script placed, and list what stays
-  --help          show this text
+  --from FILE|URL  install this release archive; SHA256SUMS and SHA256SUMS.minisig must be beside it
+  --build          build from this clone, even if it is exactly a release
+  --only NAME...   build from this clone, and build and install only these plugins
+  --with-docker    also install and start the Docker engine where none answers (needs root)
+  --prefix DIR     where to install: DIR/bin, DIR/share (default: ~/.local)
+  --uninstall      remove the files that this script placed, and list what stays
+  --help           show this text
+
+NSELF_RELEASES is the address of the releases, NSELF_RELEASE_KEY the minisign public key (text or file) to trust.
 TEXT
 }
 
@@ -133,8 +146,164 @@ target_folder() {
     sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'
 }
 
-# One selection of packages everywhere: cargo builds shared crates again for another one.
-build_release() { (cd "$checkout" && cargo build --release --locked --workspace); }
+# Builds the manager and the programs of the named plugins, of all without a name. Always the whole workspace where
+# nothing else was asked for: cargo builds shared crates again for another selection of packages.
+build_release() {
+  local name
+  local -a packages=(--workspace)
+  if [ "$#" -gt 0 ]; then
+    packages=(--package nself)
+    for name in "$@"; do
+      [ ! -f "$checkout/plugins/$name/Cargo.toml" ] || packages+=(--package "nself-plugin-$name")
+    done
+  fi
+  (cd "$checkout" && cargo build --release --locked "${packages[@]}")
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Release archives: `release/README.md` describes their files, key and signature.
+
+# What the archives call this machine.
+platform() { say "$(uname -m)-$(uname -s | tr '[:upper:]' '[:lower:]')"; }
+
+# The version that this script belongs to.
+own_version() {
+  if [ -n "$release_version" ]; then say "$release_version"; else sed -n '/^\[workspace.package\]/,/^version/s/^version = "\(.*\)"/\1/p' "$checkout/Cargo.toml"; fi
+}
+
+in_clone() { [ -f "$checkout/Cargo.toml" ] && [ -f "$checkout/plugins/bundle.sh" ]; }
+
+# True where this script lies in an unpacked archive, beside the files that it places.
+in_archive() { [ -f "$checkout/bin/nself" ] && [ -f "$checkout/share/nself/registry/registry.json" ]; }
+
+# Prints why this clone is not exactly a release; nothing where it is one.
+not_a_release() {
+  local tag
+  tag=v$(own_version)
+  if ! command -v git >/dev/null; then
+    say "git is missing, so the clone's version is unknown"
+  elif ! git -C "$checkout" rev-parse --verify --quiet HEAD >/dev/null 2>&1; then
+    say "this is not a git clone"
+  elif ! git -C "$checkout" tag --points-at HEAD | grep -Fxq "$tag"; then
+    say "the clone is not at the tag $tag"
+  elif [ -n "$(git -C "$checkout" --no-optional-locks status --porcelain | head -n 1)" ]; then
+    say "the clone has local changes"
+  fi
+}
+
+# Prints the public key to trust as one line of base64: the user's, that of this script, or that of the clone.
+public_key() {
+  local key=${NSELF_RELEASE_KEY:-$release_key}
+  if [ -z "$key" ] && [ -f "$checkout/release/minisign.pub" ]; then key=$checkout/release/minisign.pub; fi
+  if [ -f "$key" ]; then key=$(grep -v '^untrusted comment:' "$key" | head -n 1); fi
+  printf '%s' "$key"
+}
+
+# Downloads URL to FILE; where that fails, prints why.
+download() {
+  local kind
+  if ! kind=$(curl -sSfL --proto '=http,https' --connect-timeout 10 --speed-limit 1024 --speed-time 30 --retry 2 \
+    -w '%{content_type}' -o "$2" "$1" 2>"$scratch/curl"); then
+    sed -n 's/^curl: ([0-9]*) //p' "$scratch/curl" | tail -n 1
+    return 1
+  fi
+  case $kind in text/html* | application/xhtml*) say "the server answers with a web page" && return 2 ;; esac
+  [ -s "$2" ] || { say "the server's answer is empty" && return 2; }
+}
+
+# True for Ed25519's signature of a file with a raw public key of 32 bytes: verify_ed25519 KEY FILE SIGNATURE.
+verify_ed25519() {
+  # A public key in DER is these 12 bytes and the key.
+  { printf '\060\052\060\005\006\003\053\145\160\003\041\000' && cat "$1"; } >"$scratch/key.der"
+  openssl pkeyutl -verify -pubin -keyform DER -inkey "$scratch/key.der" -rawin -in "$2" -sigfile "$3" >/dev/null 2>&1
+}
+
+# True where SIGNATURE is KEY's minisign signature of FILE, checked with openssl: of the file's BLAKE2b digest, then of
+# that signature and the trusted comment.
+verify_with_openssl() {
+  local file=$1 signature=$2 key=$3 part=$scratch/part
+  printf '%s' "$key" | base64 -d >"$part.key" 2>/dev/null || return 1
+  sed -n 2p "$signature" | base64 -d >"$part.signature" 2>/dev/null || return 1
+  sed -n 4p "$signature" | base64 -d >"$part.global" 2>/dev/null || return 1
+  [ "$(stat -c %s "$part.key" "$part.signature" "$part.global" | tr '\n' ' ')" = "42 74 64 " ] || return 1
+  [ "$(head -c 2 "$part.key") $(head -c 2 "$part.signature")" = "Ed ED" ] || return 1
+  tail -c +3 "$part.key" | head -c 8 >"$part.key-id"
+  tail -c +3 "$part.signature" | head -c 8 | cmp -s - "$part.key-id" || return 1
+  tail -c 32 "$part.key" >"$part.raw-key"
+  tail -c 64 "$part.signature" >"$part.raw"
+  { cat "$part.raw" && sed -n '3s/^trusted comment: //p' "$signature" | tr -d '\n'; } >"$part.commented"
+  openssl dgst -blake2b512 -binary "$file" >"$part.digest" || return 1
+  verify_ed25519 "$part.raw-key" "$part.digest" "$part.raw" &&
+    verify_ed25519 "$part.raw-key" "$part.commented" "$part.global"
+}
+
+# Ends the run unless SHA256SUMS in the scratch directory is signed by the trusted key.
+verify_sums() {
+  local sums=$scratch/SHA256SUMS key where=$1
+  key=$(public_key)
+  [ -n "$key" ] || fail "could not verify $where: no public key is known" \
+    "set NSELF_RELEASE_KEY to the release's minisign public key"
+  if command -v minisign >/dev/null; then
+    minisign -Vqm "$sums" -x "$sums.minisig" -P "$key" >/dev/null 2>&1 && return 0
+  else
+    case $(openssl version 2>/dev/null) in
+      "OpenSSL "[3-9]*) ;;
+      *) fail "could not verify $where: neither minisign nor openssl 3 is installed" \
+        "run: apt-get install minisign (as root), or install openssl 3" ;;
+    esac
+    verify_with_openssl "$sums" "$sums.minisig" "$key" && return 0
+  fi
+  fail "could not verify $where: SHA256SUMS is not signed by the key $key" \
+    "get the archive, SHA256SUMS and SHA256SUMS.minisig of one release again from $releases"
+}
+
+# Gets one file from beside the archive: near FOLDER|ADDRESS NAME. Prints why it could not.
+near() {
+  case $1 in
+    http://* | https://*) download "$1/$2" "$scratch/$2" ;;
+    *) if [ -f "$1/$2" ]; then cp "$1/$2" "$scratch/$2"; else say "no such file" && return 1; fi ;;
+  esac
+}
+
+# Gets and verifies the archive NAME that lies at PLACE, then unpacks it; sets `unpacked`. SHA256SUMS may be there already.
+get_archive() {
+  local place=$1 name=$2 wanted got why again="get the archive and SHA256SUMS again from $releases"
+  local where=$place/$name
+  [ -f "$scratch/SHA256SUMS" ] || why=$(near "$place" SHA256SUMS) ||
+    fail "could not verify $where: $place/SHA256SUMS: $why" "download SHA256SUMS and SHA256SUMS.minisig of the release to the same place"
+  why=$(near "$place" SHA256SUMS.minisig) ||
+    fail "could not verify $where: $place/SHA256SUMS.minisig: $why" "download SHA256SUMS.minisig of the release to the same place"
+  verify_sums "$where"
+  wanted=$(awk -v name="$name" '$2 == name { print $1 }' "$scratch/SHA256SUMS")
+  [ -n "$wanted" ] || fail "could not verify $where: SHA256SUMS does not list $name" "$again"
+  case $name in
+    nself-*-"$(platform)".tar.gz) ;;
+    *) fail "could not install $where: it is not for this machine, which is $(platform)" "choose the archive whose name ends in $(platform).tar.gz" ;;
+  esac
+  why=$(near "$place" "$name") || fail "could not get $where: $why" "check the address, or download the archive by hand and use --from FILE"
+  got=$(sha256sum <"$scratch/$name" | cut -d' ' -f1)
+  [ "$got" = "$wanted" ] || fail "could not verify $where: its SHA-256 is $got, but SHA256SUMS lists $wanted" "$again"
+  tar -xzf "$scratch/$name" -C "$scratch" --no-same-owner || fail "could not unpack $where" "$again"
+  unpacked=$scratch/${name%.tar.gz}
+  say "verified: $name"
+}
+
+# Looks for the release of this version. False where it cannot be had, with the reason in `why`; a release that is there
+# but cannot be verified ends the run.
+find_release() {
+  local version place name status=0
+  version=$(own_version)
+  place=$releases/download/v$version name=nself-$version-$(platform).tar.gz
+  if ! command -v curl >/dev/null; then why="curl is missing" && return 1; fi
+  if [ -z "$(public_key)" ]; then why="no public key is known to verify releases with" && return 1; fi
+  say "looking for $place/$name"
+  why=$(near "$place" SHA256SUMS) || status=$?
+  case $status in
+    0) get_archive "$place" "$name" ;;
+    1) return 1 ;;
+    *) fail "could not verify the release: $place/SHA256SUMS: $why" "check the address in NSELF_RELEASES, or use --from FILE" ;;
+  esac
+}
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The Docker engine
@@ -296,6 +465,11 @@ refuse_foreign_program() {
 
 # Prints what to place, in order: mode, source, path below the prefix. The program comes last: it is what switches.
 wanted_files() {
+  if in_clone && [ -z "$unpacked" ]; then wanted_of_clone "$1"; else wanted_of_archive "$1"; fi
+  printf 'link\tnself\tbin/nself-plugin\n'
+}
+
+wanted_of_clone() {
   local built=$1 file
   for file in "$built"/bundle/*.tar.gz "$built"/bundle/registry.json; do
     printf '644\t%s\tshare/nself/registry/%s\n' "$file" "${file##*/}"
@@ -308,7 +482,18 @@ wanted_files() {
     printf '644\t%s\tshare/man/man1/%s\n' "$file" "${file##*/}"
   done
   printf '755\t%s\tbin/nself\n' "$built/release/nself"
-  printf 'link\tnself\tbin/nself-plugin\n'
+}
+
+# An archive has the layout of the prefix.
+wanted_of_archive() {
+  local unpacked=$1 file
+  if [ "$keep_previous" = yes ] && [ -f "$prefix/bin/nself" ]; then
+    printf '755\t%s\tshare/nself/previous/nself\n' "$prefix/bin/nself"
+  fi
+  (cd "$unpacked" && find share -type f | LC_ALL=C sort) | while read -r file; do
+    printf '644\t%s\t%s\n' "$unpacked/$file" "$file"
+  done
+  printf '755\t%s\tbin/nself\n' "$unpacked/bin/nself"
 }
 
 # Prints the record lines of the wanted files and of the folders that must be made for them.
@@ -341,10 +526,8 @@ place() {
     return 0
   else
     mkdir -p "$(dirname "$target")"
-    trap 'rm -f "$new"' EXIT
     if [ "$mode" = link ]; then ln -s "$source" "$new"; else install -m "$mode" "$source" "$new"; fi
     mv -fT "$new" "$target"
-    trap - EXIT
     say "  $target"
   fi
   say "$wanted $path" >>"$fresh"
@@ -378,7 +561,7 @@ place_all() {
   list=$(mktemp) old=$(mktemp) fresh=$(mktemp) unchanged=0
   wanted_files "$1" >"$list"
   while IFS=$'\t' read -r mode source path; do
-    [ "$mode" = link ] || [ -f "$source" ] || fail "$source is missing" "this checkout is not complete: clone it again"
+    [ "$mode" = link ] || [ -f "$source" ] || fail "$source is missing" "this checkout or archive is incomplete: get it again"
   done <"$list"
   if [ -f "$record" ]; then cat "$record" >"$old"; fi
   wanted_record "$list" | cat "$old" - | sort -u >"$fresh"
@@ -411,33 +594,87 @@ last_words() {
   say "next: nself plugin install --core-only"
 }
 
-install_all() {
-  refuse_foreign_program
+# Decides between archive and source, says which and why; leaves `unpacked` empty for the source.
+choose_source() {
+  local why=""
+  case $source in
+    archive) return 0 ;;
+    from)
+      step "verifying $from"
+      get_archive "${from%/*}" "${from##*/}"
+      return 0
+      ;;
+    build)
+      in_clone || fail "could not build: this script is not in a clone of the repository" "run it in a clone, or use --from FILE|URL"
+      say "building from source: --build or --only was given"
+      return 0
+      ;;
+  esac
+  if ! in_clone; then
+    step "looking for the release $(own_version)"
+    find_release && return 0
+    fail "could not get $releases/download/v$(own_version)/nself-$(own_version)-$(platform).tar.gz: $why" \
+      "check the network, or download the archive, SHA256SUMS and SHA256SUMS.minisig and run: $0 --from FILE"
+  fi
+  why=$(not_a_release)
+  if [ -z "$why" ]; then
+    step "looking for the release $(own_version): this clone is exactly its tag"
+    find_release && return 0
+    why="the release could not be had ($why)"
+  fi
+  say "building from source: $why"
+}
+
+# Looks for an engine, and installs one only if that was asked for.
+look_for_engine() {
+  if [ "$with_docker" = yes ]; then
+    ensure_engine
+  elif engine_answers; then
+    say "the Docker engine answers"
+  else
+    say "no Docker engine answers; plugins need one, but installing this program does not"
+    say "hint: $(engine_hint)"
+  fi
+}
+
+install_from_archive() {
+  local engine_packages=""
+  step "[1/2] looking for a Docker engine"
+  if [ "$with_docker" = yes ]; then
+    engine_packages=$(missing_engine_packages)
+    # shellcheck disable=SC2086 # a list of words
+    install_packages $engine_packages
+  fi
+  look_for_engine
+  step "[2/2] placing files in $prefix"
+  place_all "$unpacked"
+}
+
+install_from_source() {
   local engine_packages="" built
   step "[1/5] looking for what building needs"
   if [ "$with_docker" = yes ]; then engine_packages=$(missing_engine_packages); fi
   # shellcheck disable=SC2086 # a list of words
   ensure_build_tools $engine_packages
   step "[2/5] looking for a Docker engine"
-  if [ "$with_docker" = yes ]; then
-    ensure_engine
-  elif engine_answers; then
-    say "the Docker engine answers"
-  else
-    say "no Docker engine answers; plugins need one, installing this program does not"
-    say "hint: $(engine_hint)"
-  fi
+  look_for_engine
   built=$(target_folder)
   if [ -x "$built/release/nself" ]; then
     step "[3/5] building what has changed since the last build"
   else
-    step "[3/5] building nself and its plugins: the first time takes 10 to 14 minutes on two cores"
+    step "[3/5] building nself and its plugins: up to 10 minutes on two cores the first time"
   fi
-  build_release
+  build_release "${only[@]}"
   step "[4/5] packing the plugins that ship with nself"
-  "$checkout/plugins/bundle.sh" "$built/bundle"
+  "$checkout/plugins/bundle.sh" "$built/bundle" "${only[@]}"
   step "[5/5] placing files in $prefix"
   place_all "$built"
+}
+
+install_all() {
+  refuse_foreign_program
+  choose_source
+  if [ -n "$unpacked" ]; then install_from_archive; else install_from_source; fi
   last_words
 }
 
@@ -460,7 +697,7 @@ list_what_stays() {
   elif dockerd_path >/dev/null; then
     say "  the Docker engine ($(dockerd_path)): remove it with what installed it"
   fi
-  say "  this checkout and its build: rm -rf '$checkout'"
+  if in_clone; then say "  this checkout and its build: rm -rf '$checkout'"; fi
 }
 
 uninstall_all() {
@@ -487,14 +724,51 @@ wrong_usage() {
   exit 2
 }
 
-main() {
-  prefix="$HOME/.local" with_docker=no run=install_all
+clean_up() {
+  [ -z "$new" ] || rm -f "$new"
+  [ -z "$scratch" ] || rm -rf "$scratch"
+}
+
+# Takes the names after --only; sets `only`, and `taken` to their number.
+read_names() {
+  taken=0
+  while [ "$#" -gt 0 ]; do
+    case $1 in
+      -*) break ;;
+      */* | .*) wrong_usage "\`$1\` is not a plugin of this clone" ;;
+    esac
+    [ -f "$checkout/plugins/$1/plugin.json" ] || wrong_usage "\`$1\` is not a plugin of this clone"
+    only+=("$1")
+    taken=$((taken + 1)) && shift
+  done
+  [ "$taken" -gt 0 ] || wrong_usage "--only needs the name of a plugin"
+}
+
+# Two of --from, --build and --only contradict each other.
+choose() {
+  [ -z "$source" ] || [ "$source" = "$1" ] || wrong_usage "only one of --from, --build and --only can be given"
+  source=$1
+}
+
+read_arguments() {
   while [ "$#" -gt 0 ]; do
     case $1 in
       --with-docker) with_docker=yes ;;
       --uninstall) run=uninstall_all ;;
+      --build) choose build ;;
+      --from)
+        case ${2:-} in "" | -*) wrong_usage "--from needs a file or an address" ;; esac
+        choose from && from=$2 && shift
+        ;;
+      --only)
+        choose build && shift
+        read_names "$@"
+        shift "$taken" && continue
+        ;;
+      # Used by `nself self-update`.
+      --keep-previous) keep_previous=yes ;;
       --prefix)
-        case ${2:-} in -*) wrong_usage "--prefix needs a folder" ;; esac
+        case ${2:-} in -*) wrong_usage "--prefix needs a directory" ;; esac
         prefix=${2:-} && shift
         ;;
       --prefix=*) prefix=${1#*=} ;;
@@ -503,13 +777,22 @@ main() {
     esac
     shift || break
   done
+}
+
+main() {
+  prefix="$HOME/.local" with_docker=no run=install_all source="" from="" only=() keep_previous=no unpacked=""
+  read_arguments "$@"
   case $prefix in
-    "") wrong_usage "--prefix needs a folder" ;;
+    "") wrong_usage "--prefix needs a directory" ;;
     /?*) prefix=${prefix%/} ;;
     /) ;;
     *) prefix=$PWD/$prefix ;;
   esac
+  case $from in "" | /* | http://* | https://*) ;; *) from=$PWD/$from ;; esac
+  if in_archive && [ -z "$source" ]; then source=archive unpacked=$checkout; fi
   record="$prefix/share/nself/installed-files"
+  trap clean_up EXIT
+  scratch=$(mktemp -d)
   "$run"
 }
 

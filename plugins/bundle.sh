@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds the registry that ships with nself: `plugins/bundle.sh FOLDER` packs every plugin of this folder into
-# FOLDER/NAME-VERSION.tar.gz and writes FOLDER/registry.json. The same inputs give the same bytes.
+# Builds the registry that ships with nself: `plugins/bundle.sh DIR [NAME...]` packs every plugin, or the named ones and
+# those that need no compiler, into DIR/NAME-VERSION.tar.gz and writes DIR/registry.json. The same inputs give the same
+# bytes.
 set -eu
 
 plugins=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -19,11 +20,12 @@ assemble() {
   install -D -m 644 "${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}" "$rootfs/etc/ssl/certs/ca-certificates.crt"
 }
 
-[ "$#" -eq 1 ] || fail "one folder is expected" "plugins/bundle.sh FOLDER"
+[ "$#" -ge 1 ] || fail "a directory is expected" "plugins/bundle.sh DIR [NAME...]"
 mkdir -p "$1"
 output=$(cd "$1" && pwd)
+shift
 find_rust || fail "no Rust of at least $minimum_rust" "run ./install.sh, which installs one"
-build_release
+build_release "$@"
 built=$(target_folder)
 scratch=$(mktemp -d "$output/.new.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
@@ -32,6 +34,7 @@ umask 022
 for manifest in "$plugins"/*/plugin.json; do
   source=$(dirname "$manifest")
   name=${source##*/}
+  if [ "$#" -gt 0 ] && [ -f "$source/Cargo.toml" ]; then case " $* " in *" $name "*) ;; *) continue ;; esac; fi
   package="$scratch/$name"
   mkdir -p "$package/rootfs"
   for file in plugin.json Dockerfile README.md; do install -m 644 "$source/$file" "$package/$file"; done

@@ -19,6 +19,9 @@ missing_packages() {
   node_is_enough || say nodejs npm
   command -v git >/dev/null || say git
   command -v chromium >/dev/null || say chromium
+  # What install.sh and release/build.sh verify and sign with.
+  command -v minisign >/dev/null || say minisign
+  command -v openssl >/dev/null || say openssl
   command -v exiftool >/dev/null || say libimage-exiftool-perl
   command -v promtool >/dev/null || say prometheus
   command -v setpriv >/dev/null || say util-linux
@@ -63,10 +66,10 @@ export NSELF_TEST_NODE
 
 step "== shell"
 if command -v shellcheck >/dev/null; then
-  shellcheck -x install.sh plugins/*.sh plugins/*/*.sh benches/*.sh tests/run.sh .ci/run
+  shellcheck -x install.sh plugins/*.sh plugins/*/*.sh release/*.sh benches/*.sh tests/run.sh .ci/run
 else
   say "shellcheck is not installed: the scripts are only parsed"
-  for script in install.sh plugins/*.sh plugins/*/*.sh benches/*.sh tests/run.sh .ci/run; do bash -n "$script"; done
+  for script in install.sh plugins/*.sh plugins/*/*.sh release/*.sh benches/*.sh tests/run.sh .ci/run; do bash -n "$script"; done
 fi
 
 step "== format"

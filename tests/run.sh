@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 # Every check of this repository in one command. Installs and starts what the tests need (as root on Debian), builds
-# the bundled registry that they install from, and passes its arguments on to `cargo test`.
+# the bundled registry that they install from, runs all tests and prints where the time went. With arguments it runs
+# `cargo test` with these.
 set -eu
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=install.sh
 . "$root/install.sh"
+# shellcheck source=tests/times.sh
+. "$root/tests/times.sh"
 cd "$root"
+trap end_times EXIT
 moto=5.2.1
 
 node_is_enough() {
@@ -55,7 +59,7 @@ install_clients() {
   say "$wanted" >"$stamp"
 }
 
-step "== what the tests need"
+timed_step "what the tests need"
 # shellcheck disable=SC2046 # a list of words
 ensure_build_tools $(missing_packages)
 ensure_engine
@@ -64,29 +68,75 @@ install_moto
 NSELF_TEST_NODE=$(command -v node)
 export NSELF_TEST_NODE
 
-step "== shell"
+timed_step "shell"
 if command -v shellcheck >/dev/null; then
-  shellcheck -x install.sh plugins/*.sh plugins/*/*.sh release/*.sh benches/*.sh tests/run.sh .ci/run
+  shellcheck -x install.sh plugins/*.sh plugins/*/*.sh release/*.sh benches/*.sh tests/*.sh .ci/run
 else
   say "shellcheck is not installed: the scripts are only parsed"
-  for script in install.sh plugins/*.sh plugins/*/*.sh release/*.sh benches/*.sh tests/run.sh .ci/run; do bash -n "$script"; done
+  for script in install.sh plugins/*.sh plugins/*/*.sh release/*.sh benches/*.sh tests/*.sh .ci/run; do bash -n "$script"; done
 fi
 
-step "== format"
+timed_step "format"
 if cargo fmt --version >/dev/null 2>&1; then cargo fmt --all --check; else say "this Rust has no rustfmt: not checked"; fi
 
-step "== bundled registry (a release build)"
+timed_step "bundled registry (a release build)"
 NSELF_TEST_BUNDLE="$(target_folder)/bundle"
 export NSELF_TEST_BUNDLE
 plugins/bundle.sh "$NSELF_TEST_BUNDLE"
 
-step "== clippy"
-if cargo clippy --version >/dev/null 2>&1; then
-  cargo clippy --workspace --all-targets --locked -- -D warnings
-else
-  say "this Rust has no clippy: not checked"
-fi
+lint() {
+  if cargo clippy --version >/dev/null 2>&1; then
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+  else
+    say "this Rust has no clippy: not checked"
+  fi
+}
 
-step "== tests"
-cargo test --workspace --locked --no-fail-fast "$@"
+# Builds every test program; prints for each, with tabs between: program, its package's directory, name.
+build_tests() {
+  cargo test --workspace --locked --no-run --message-format=json-render-diagnostics >"$NSELF_TEST_TIMES/built"
+  sed -n '/"overflow_checks":[a-z]*,"test":true/s/.*"manifest_path":"\([^"]*\)\/Cargo.toml".*"name":"\([^"]*\)".*"executable":"\([^"]*\)".*/\3\t\1\t\2/p' "$NSELF_TEST_TIMES/built"
+}
+
+# Runs one test program as cargo does. Its times need an option that is unstable, which only the test program is told.
+run_program() {
+  say "     Running $3 ($1)"
+  (cd "$2" && CARGO_MANIFEST_DIR=$2 RUSTC_BOOTSTRAP=1 "$1" -Zunstable-options --report-time) || say "$3" >>"$NSELF_TEST_TIMES/failed"
+}
+
+# The programs other than the main suite, one after another, then clippy.
+run_the_rest() {
+  local program folder name
+  while IFS=$'\t' read -r program folder name; do
+    if [ "$name" != it ]; then run_program "$program" "$folder" "$name" </dev/null; fi
+  done <"$NSELF_TEST_TIMES/programs"
+  lint || say clippy >>"$NSELF_TEST_TIMES/failed"
+}
+
+# The main suite waits for the engine most of the time: all else runs beside it, and is printed after it.
+run_all_tests() {
+  local program folder name rest
+  run_the_rest >"$NSELF_TEST_TIMES/rest.log" 2>&1 &
+  rest=$!
+  while IFS=$'\t' read -r program folder name; do
+    if [ "$name" = it ]; then run_program "$program" "$folder" "$name" </dev/null 2>&1 | tee "$NSELF_TEST_TIMES/it.log"; fi
+  done <"$NSELF_TEST_TIMES/programs"
+  timed_step "tests other than the main suite, and clippy (what was left of them)"
+  wait "$rest" || :
+  cat "$NSELF_TEST_TIMES/rest.log"
+}
+
+if [ "$#" -gt 0 ]; then
+  timed_step "clippy"
+  lint
+  timed_step "tests"
+  cargo test --workspace --locked --no-fail-fast "$@"
+else
+  timed_step "building the tests"
+  build_tests >"$NSELF_TEST_TIMES/programs"
+  grep -q "	it$" "$NSELF_TEST_TIMES/programs" || fail "cargo built no test program \`it\`"
+  timed_step "tests"
+  run_all_tests
+  if [ -s "$NSELF_TEST_TIMES/failed" ]; then fail "failed: $(paste -sd ' ' "$NSELF_TEST_TIMES/failed")" "the lines above that end in FAILED name the tests"; fi
+fi
 step "== everything passed"

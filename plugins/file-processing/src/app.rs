@@ -84,7 +84,7 @@ impl App {
         let journal = Journal::open(&config.data.join("jobs.redb"))?;
         let waiting = counters.queue.clone();
         Ok(Self {
-            limits: Limits { pixels: config.max_pixels, memory: config.memory_bytes },
+            limits: Limits { pixels: config.max_pixels },
             works: Works::new(config.concurrency, config.queue, config.memory_bytes, config.timeout, waiting.clone()),
             intake,
             storage,

@@ -1,14 +1,12 @@
-//! Reads images: header first, limits next, pixels last.
+//! Reads images: structure and header first, limits next, pixels last.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::io::{BufRead, Cursor, Read, Seek, SeekFrom};
 
 use bytes::Bytes;
 use image::metadata::Orientation;
 use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageReader};
 
-use crate::images::strip;
+use crate::images::container::{self, Contents};
 use crate::problem::Problem;
 use crate::works::Control;
 
@@ -17,9 +15,16 @@ use crate::works::Control;
 pub(crate) struct Limits {
     /// Pixels of an image, read or made.
     pub(crate) pixels: u64,
-    /// Bytes that one work may occupy.
-    pub(crate) memory: u64,
 }
+
+/// What a decoder may occupy for its tables, whatever the image.
+const DECODER_BYTES: u64 = 32 << 20;
+/// What a byte of a colour profile takes while colours are converted.
+const PROFILE_FACTOR: u64 = 32;
+/// What a byte of a lossless WebP may take: codes of a few bytes become tables of four kilobytes.
+const LOSSLESS_WEBP_FACTOR: u64 = 360;
+/// The bound of that: encoders write at most 2,600 groups of five codes.
+const LOSSLESS_WEBP_BYTES: u64 = 64 << 20;
 
 /// What an image says of itself before its pixels are read.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +39,8 @@ pub(crate) struct Header {
     pub(super) decoded_bytes: u64,
     /// Bytes that decoding occupies beside them.
     pub(super) working_bytes: u64,
+    /// Bytes of its colour profile.
+    pub(super) profile_bytes: u64,
 }
 
 impl Header {
@@ -47,10 +54,11 @@ impl Header {
     pub(crate) fn memory(&self, file_bytes: u64, whole: bool) -> u64 {
         let pixels = u64::from(self.stored.0) * u64::from(self.stored.1);
         let eight_bit = pixels * 4;
-        let decoding = self.decoded_bytes + self.working_bytes.max(eight_bit);
+        let decoding = self.decoded_bytes + self.working_bytes.max(eight_bit) + DECODER_BYTES;
         // A turned or flattened copy, and the encoder's own blocks.
         let encoding = if whole { eight_bit + pixels * 6 } else { eight_bit + (16 << 20) };
-        file_bytes * 2 + decoding.max(encoding)
+        // The file, and the file without metadata.
+        file_bytes * 2 + decoding.max(encoding) + self.profile_bytes * PROFILE_FACTOR
     }
 }
 
@@ -60,52 +68,59 @@ pub(crate) struct Decoded {
     pub(crate) image: DynamicImage,
     pub(crate) header: Header,
     /// Its colour profile.
-    pub(crate) profile: Option<Vec<u8>>,
+    pub(crate) profile: Option<Bytes>,
+}
+
+/// What splitting a file and reading its header takes at most.
+pub(crate) fn header_memory(file_bytes: u64) -> u64 {
+    file_bytes * 3 + DECODER_BYTES / 2
 }
 
 /// Reads the header, and refuses what is beyond the limits.
-pub(crate) fn read_header(path: &Path, format: ImageFormat, limits: Limits) -> Result<Header, Problem> {
-    let file = File::open(path).map_err(|error| Problem::broken("reading it failed", error))?;
-    let mut decoder = open(BufReader::new(file), format, limits)?;
-    header_of(&mut decoder, format, limits)
+pub(crate) fn read_header(bytes: &Bytes, format: ImageFormat, limits: Limits) -> Result<Header, Problem> {
+    let contents = container::split(bytes, format)?;
+    let mut decoder = open(Cursor::new(contents.pixels.clone()), format, DECODER_BYTES)?;
+    header_of(&mut decoder, &contents, format, limits)
 }
 
-/// Reads the pixels of the image in memory.
+/// Reads the pixels of the image in memory, in `memory` bytes.
 pub(crate) fn decode(
     bytes: &Bytes,
     format: ImageFormat,
-    limits: Limits,
+    (limits, memory): (Limits, u64),
     control: &Control,
 ) -> Result<Decoded, Problem> {
-    if format == ImageFormat::Jpeg {
-        // The decoder fills what is missing with grey.
-        strip::jpeg_is_whole(bytes)?;
-    }
-    let source = Watched { cursor: Cursor::new(bytes.clone()), control: control.clone() };
-    let mut decoder = open(source, format, limits)?;
-    let header = header_of(&mut decoder, format, limits)?;
-    let profile = decoder.icc_profile().unwrap_or_default();
+    let contents = container::split(bytes, format)?;
+    control.check()?;
+    let source = Watched { cursor: Cursor::new(contents.pixels.clone()), control: control.clone() };
+    let mut decoder = open(source, format, memory)?;
+    let header = header_of(&mut decoder, &contents, format, limits)?;
     let mut rest = image::Limits::no_limits();
-    rest.max_alloc = Some(limits.memory);
+    rest.max_alloc = Some(memory);
     decoder.set_limits(rest).map_err(refused)?;
     let image = DynamicImage::from_decoder(decoder).map_err(refused)?;
     control.check()?;
-    Ok(Decoded { image: eight_bits(image), header, profile })
+    Ok(Decoded { image: eight_bits(image), header, profile: contents.profile })
 }
 
 fn open<R: BufRead + Seek + 'static>(
     source: R,
     format: ImageFormat,
-    limits: Limits,
+    memory: u64,
 ) -> Result<impl ImageDecoder, Problem> {
     let mut reader = ImageReader::with_format(source, format);
     let mut allowed = image::Limits::no_limits();
-    allowed.max_alloc = Some(limits.memory);
+    allowed.max_alloc = Some(memory);
     reader.limits(allowed);
     reader.into_decoder().map_err(refused)
 }
 
-fn header_of(decoder: &mut impl ImageDecoder, format: ImageFormat, limits: Limits) -> Result<Header, Problem> {
+fn header_of(
+    decoder: &mut impl ImageDecoder,
+    contents: &Contents,
+    format: ImageFormat,
+    limits: Limits,
+) -> Result<Header, Problem> {
     let stored = decoder.dimensions();
     let pixels = u64::from(stored.0) * u64::from(stored.1);
     if pixels == 0 {
@@ -121,18 +136,32 @@ fn header_of(decoder: &mut impl ImageDecoder, format: ImageFormat, limits: Limit
         // Progressive images keep their coefficients, three numbers of two bytes a pixel.
         ImageFormat::Jpeg => pixels * 6,
         // A canvas beside the frame.
-        ImageFormat::Gif | ImageFormat::WebP => pixels * 4,
-        _ => 0,
+        ImageFormat::Gif => pixels * 4 + contents.working_bytes,
+        ImageFormat::WebP => pixels * 4 + lossless_bytes(&contents.pixels),
+        _ => contents.working_bytes,
+    };
+    // Metadata was taken out before the decoder could see it; TIFF keeps its orientation among its pixels' tags.
+    let orientation = match (format, &contents.exif) {
+        (ImageFormat::Tiff, _) => decoder.orientation().ok(),
+        (_, Some(exif)) => Orientation::from_exif_chunk(exif),
+        _ => None,
     };
     Ok(Header {
         format,
         stored,
         color: decoder.original_color_type(),
         has_alpha: decoder.color_type().has_alpha(),
-        orientation: decoder.orientation().unwrap_or(Orientation::NoTransforms),
+        orientation: orientation.unwrap_or(Orientation::NoTransforms),
         decoded_bytes: decoder.total_bytes(),
         working_bytes,
+        profile_bytes: contents.profile.as_ref().map_or(0, |profile| profile.len() as u64),
     })
+}
+
+/// What the tables of a lossless WebP, or of its lossless transparency, may occupy.
+fn lossless_bytes(file: &[u8]) -> u64 {
+    let is_lossless = file.windows(4).take(256).any(|window| matches!(window, b"VP8L" | b"ALPH"));
+    if is_lossless { (file.len() as u64 * LOSSLESS_WEBP_FACTOR).min(LOSSLESS_WEBP_BYTES) } else { 0 }
 }
 
 /// Width and height after a turn.

@@ -1,6 +1,6 @@
 //! What is known of an image: size, colours, EXIF, digests.
 
-use std::io::{Cursor, Read};
+use std::io::Read;
 use std::path::Path;
 
 use image::DynamicImage;
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::Sha256;
 
+use crate::images::container::exif_value_bytes;
 use crate::images::render::{Rendering, render};
 use crate::images::{Decoded, Format, Header, Limits, Shape};
 use crate::problem::Problem;
@@ -17,6 +18,8 @@ use crate::works::Control;
 /// The most EXIF fields that are told, and the longest text of one.
 const MOST_FIELDS: usize = 200;
 const FIELD_CHARACTERS: usize = 500;
+/// The bytes of all EXIF values together; makers' notes and thumbnails are within.
+const EXIF_BYTES: u64 = 512 * 1024;
 /// The side of the image that colours are taken from.
 const SAMPLE_SIDE: u32 = 32;
 
@@ -110,12 +113,14 @@ fn average_color(image: &DynamicImage) -> String {
     format!("#{red:02x}{green:02x}{blue:02x}")
 }
 
-/// The EXIF fields of an image by name; none where it has none or they cannot be read.
+/// The EXIF fields by name; none where they cannot be read or name more than a camera writes.
 pub(crate) fn fields_of_exif(bytes: &[u8]) -> Map<String, Value> {
     let mut fields = Map::new();
-    let Ok(exif) = exif::Reader::new().read_from_container(&mut Cursor::new(bytes)) else {
+    // Each value becomes an object of its own: many that name the same bytes would fill the memory.
+    if exif_value_bytes(bytes).is_none_or(|sum| sum > EXIF_BYTES) {
         return fields;
-    };
+    }
+    let Ok(exif) = exif::Reader::new().read_raw(bytes.to_vec()) else { return fields };
     for field in exif.fields().filter(|field| is_short(&field.value)).take(MOST_FIELDS) {
         let text = field.display_value().with_unit(&exif).to_string();
         let text: String = text.trim_matches('"').chars().take(FIELD_CHARACTERS).collect();

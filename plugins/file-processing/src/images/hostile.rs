@@ -10,7 +10,7 @@ use crate::images::{Limits, Output, Recipe, Rendering, Source};
 use crate::problem::Problem;
 use crate::works::Control;
 
-const LIMITS: Limits = Limits { pixels: 1_000_000, memory: 64 << 20 };
+const LIMITS: Limits = Limits { pixels: 1_000_000 };
 const RENDERING: Rendering = Rendering { shape: None, format: None, quality: 80, progressive: false, small: false };
 const SHAPE: Shape = Shape { width: Some(16), height: Some(16), fit: Fit::Cover, enlarge: false };
 const RECIPES: [Recipe; 4] = [
@@ -135,13 +135,112 @@ fn data_that_unpacks_to_a_gigabyte_is_read_no_further_than_the_pixels_need() {
     for result in process(&png(64, 48, &[png_chunk(*b"IDAT", &bomb)])) {
         assert!(!matches!(result, Err(Problem::Conflict(_))), "{:?}", result.map(|output| output.format));
     }
-    let profile = [b"icc\0\0".as_slice(), &bomb].concat();
+    // Texts are never unpacked.
     let text = [b"Comment\0\0".as_slice(), &bomb].concat();
-    let pixels = png_chunk(*b"IDAT", &deflated_zeros(1 << 16));
-    for chunk in [png_chunk(*b"iCCP", &profile), png_chunk(*b"zTXt", &text)] {
-        for result in process(&png(64, 48, &[chunk, pixels.clone()])) {
-            let size = result.map_or(0, |output| output.bytes.len());
-            assert!(size < 3 << 20, "{size}");
+    let international = [b"Comment\0\x01\0\0\0".as_slice(), &bomb].concat();
+    for chunk in [png_chunk(*b"zTXt", &text), png_chunk(*b"iTXt", &international)] {
+        for result in process(&png(64, 48, &[chunk, pixels()])) {
+            let output = result.unwrap_or_else(|problem| panic!("{problem}"));
+            assert!(output.bytes.len() < 1 << 20);
+        }
+    }
+}
+
+fn pixels() -> Vec<u8> {
+    png_chunk(*b"IDAT", &deflated_zeros(1 << 16))
+}
+
+#[test]
+fn a_profile_that_unpacks_beyond_the_limit_is_refused() {
+    let packed = [b"icc\0\0".as_slice(), &deflated_zeros(256 << 20)].concat();
+    let bomb = png(64, 48, &[png_chunk(*b"iCCP", &packed), pixels()]);
+    assert!(bomb.len() < 300_000);
+    assert_refused("a PNG with a profile of 256 MiB", &bomb);
+    let mut segments = written(ImageFormat::Jpeg)[..2].to_vec();
+    for number in 1..=70 {
+        let head = [b"\xff\xe2\xff\xff".as_slice(), b"ICC_PROFILE\0", &[number, 70]].concat();
+        segments.extend([head, vec![0; 65535 - 16]].concat());
+    }
+    segments.extend(&written(ImageFormat::Jpeg)[2..]);
+    assert_refused("a JPEG with a profile of 4.4 MiB", &segments);
+}
+
+#[test]
+fn a_profile_counts_in_the_memory_of_its_work() {
+    let packed = [b"icc\0\0".as_slice(), &deflated_zeros(4 << 20)].concat();
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(&png(64, 48, &[png_chunk(*b"iCCP", &packed), pixels()])).expect("written");
+    let source = Source { path: file.path().to_owned(), size: 9000, format: ImageFormat::Png, limits: LIMITS };
+    for (memory, taken) in [(512 << 20, true), (100 << 20, false)] {
+        let result = source.perform(Recipe::Render(RENDERING), &Control::for_test(memory).control);
+        assert_eq!(result.is_ok(), taken, "{memory}: {:?}", result.map(|output| output.format));
+    }
+}
+
+#[test]
+fn a_frame_larger_than_its_canvas_counts_in_the_memory_of_its_work() {
+    let head = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\0\0\0\xff\xff\xff";
+    let frame = b"\x2c\0\0\0\0\x10\x27\x10\x27\x00\x02\x02\x4c\x01\x00\x3b";
+    let test = Control::for_test(256 << 20);
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(&[head.as_slice(), frame].concat()).expect("written");
+    let source = Source { path: file.path().to_owned(), size: 40, format: ImageFormat::Gif, limits: LIMITS };
+    let result = source.perform(Recipe::Render(RENDERING), &test.control).map(|output| output.format);
+    assert!(matches!(&result, Err(Problem::Broken(reason)) if reason.contains("MiB")), "{result:?}");
+}
+
+#[test]
+fn exif_whose_values_share_their_bytes_is_not_expanded() {
+    let entry = |tag: u16| [&tag.to_le_bytes()[..], &2_u16.to_le_bytes(), &[0, 0, 3, 0], &8_u32.to_le_bytes()].concat();
+    let entries: Vec<u8> = (0..40_000).flat_map(|tag| entry(0x9000 + tag % 64)).collect();
+    let exif = [b"II*\0\x08\0\0\0".as_slice(), &40_000_u16.to_le_bytes(), &entries, &[0; 4]].concat();
+    let bytes = png(64, 48, &[png_chunk(*b"eXIf", &exif), pixels()]);
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(&bytes).expect("written");
+    let size = bytes.len() as u64;
+    let source = Source { path: file.path().to_owned(), size, format: ImageFormat::Png, limits: LIMITS };
+    let info = source.info(&Control::for_test(1 << 30).control).expect("an image");
+    assert_eq!(info["exif"], serde_json::json!({}));
+}
+
+#[test]
+fn a_chunk_that_claims_more_than_the_file_has_is_refused() {
+    for kind in [b"ICCP", b"EXIF", b"VP8 "] {
+        let chunk = [kind.as_slice(), &0xffff_fff0_u32.to_le_bytes(), b"short"].concat();
+        assert_refused("a WebP", &[b"RIFF\xff\xff\xff\xffWEBP".as_slice(), &chunk].concat());
+    }
+}
+
+#[test]
+fn a_text_with_a_wrong_checksum_is_stripped_and_a_broken_header_refused() {
+    let mut text = png_chunk(*b"tEXt", b"Comment\0made by me");
+    *text.last_mut().expect("a checksum") ^= 1;
+    for result in process(&png(64, 48, &[text, pixels()])) {
+        let output = result.unwrap_or_else(|problem| panic!("{problem}"));
+        assert!(!output.bytes.windows(10).any(|window| window == b"made by me"));
+        assert!(image::load_from_memory(&output.bytes).is_ok());
+    }
+    let mut broken = png(64, 48, &[pixels()]);
+    broken[29] ^= 1;
+    assert_refused("a PNG whose header has a wrong checksum", &broken);
+}
+
+#[test]
+fn the_orientation_of_every_container_is_applied() {
+    let exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+    let mut jpeg = written(ImageFormat::Jpeg);
+    let segment = [b"\xff\xe1\0\x22Exif\0\0".as_slice(), exif].concat();
+    jpeg.splice(2..2, segment);
+    let mut webp = written(ImageFormat::WebP);
+    let extended = [b"VP8X\x0a\0\0\0\x08\0\0\0".as_slice(), &[63, 0, 0, 47, 0, 0]].concat();
+    webp.splice(12..12, extended);
+    webp.extend([b"EXIF\x1a\0\0\0".as_slice(), exif].concat());
+    let length = u32::try_from(webp.len() - 8).expect("short").to_le_bytes();
+    webp[4..8].copy_from_slice(&length);
+    for file in [jpeg, webp, png(64, 48, &[png_chunk(*b"eXIf", exif), pixels()])] {
+        for result in process(&file) {
+            let output = result.unwrap_or_else(|problem| panic!("{problem}"));
+            assert!((output.width, output.height) == (48, 64) || output.width == 16, "{}", output.format);
         }
     }
 }
@@ -212,7 +311,7 @@ fn what_would_occupy_more_than_all_works_may_is_refused() {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     file.write_all(&written(ImageFormat::Png)).expect("written");
     let source = Source { path: file.path().to_owned(), size: 4000, format: ImageFormat::Png, limits: LIMITS };
-    for (memory, taken) in [(1 << 20, true), (32 << 10, false)] {
+    for (memory, taken) in [(64 << 20, true), (32 << 20, false)] {
         let test = Control::for_test(memory);
         let result = source.perform(Recipe::Render(RENDERING), &test.control);
         assert_eq!(result.is_ok(), taken, "{memory}: {:?}", result.map(|output| output.format));

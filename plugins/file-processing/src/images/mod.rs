@@ -4,13 +4,13 @@
 //! byte that it reads.
 
 mod color;
+mod container;
 mod decode;
 mod describe;
 mod encode;
 mod geometry;
 mod recipe;
 mod render;
-mod strip;
 
 pub(crate) use decode::{Decoded, Header, Limits};
 pub(crate) use describe::{Description, describe, file_digests, hex};

@@ -7,10 +7,10 @@ use image::ImageFormat;
 use serde_json::{Map, Value, json};
 
 use crate::images::Limits;
-use crate::images::decode::{Decoded, Header, decode, read_header};
+use crate::images::container::{self, strip};
+use crate::images::decode::{Decoded, Header, decode, header_memory, read_header};
 use crate::images::describe::fields_of_exif;
 use crate::images::render::{Output, Rendering, render, smallest};
-use crate::images::strip::strip;
 use crate::problem::Problem;
 use crate::works::Control;
 
@@ -47,7 +47,7 @@ impl Source {
                 optimize(bytes, decoded, rendering, control, self.limits)
             }),
             Recipe::Strip(otherwise) => {
-                let stripped = control.with_memory(self.size * 2, || strip(&self.read()?, &header))?;
+                let stripped = control.with_memory(header_memory(self.size), || strip(&self.read()?, &header))?;
                 stripped.map_or_else(|| self.perform(Recipe::Render(otherwise), control), Ok)
             }
         }
@@ -57,7 +57,10 @@ impl Source {
     pub(crate) fn info(&self, control: &Control) -> Result<Map<String, Value>, Problem> {
         let header = self.header(control)?;
         let (width, height) = header.size();
-        let exif = control.with_memory(self.size * 3, || Ok(fields_of_exif(&self.read()?)))?;
+        let exif = control.with_memory(header_memory(self.size), || {
+            let contents = container::split(&self.read()?, self.format)?;
+            Ok(contents.exif.map(|exif| fields_of_exif(&exif)).unwrap_or_default())
+        })?;
         let info = json!({
             "width": width,
             "height": height,
@@ -74,8 +77,7 @@ impl Source {
 
     /// Reads the header.
     pub(crate) fn header(&self, control: &Control) -> Result<Header, Problem> {
-        // Some decoders read the whole file for it.
-        control.with_memory(self.size * 2, || read_header(&self.path, self.format, self.limits))
+        control.with_memory(header_memory(self.size), || read_header(&self.read()?, self.format, self.limits))
     }
 
     /// Decodes the image and hands it over, in reserved memory; `whole` says that a result of full size is made.
@@ -86,9 +88,10 @@ impl Source {
         control: &Control,
         work: impl FnOnce(&Bytes, &Decoded) -> Result<T, Problem>,
     ) -> Result<T, Problem> {
-        control.with_memory(header.memory(self.size, whole), || {
+        let memory = header.memory(self.size, whole);
+        control.with_memory(memory, || {
             let bytes = self.read()?;
-            let decoded = decode(&bytes, self.format, self.limits, control)?;
+            let decoded = decode(&bytes, self.format, (self.limits, memory), control)?;
             work(&bytes, &decoded)
         })
     }

@@ -4,12 +4,15 @@ use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::{Contents, checked_profile};
 use crate::problem::Problem;
 
 const START_OF_IMAGE: u8 = 0xd8;
 const END_OF_IMAGE: u8 = 0xd9;
 const START_OF_SCAN: u8 = 0xda;
 const COMMENT: u8 = 0xfe;
+const PROFILE: &[u8] = b"ICC_PROFILE\0";
+const EXIF: &[u8] = b"Exif\0\0";
 /// The part of a JFIF segment before its thumbnail.
 const JFIF_BYTES: usize = 16;
 
@@ -20,28 +23,64 @@ struct Part {
     range: Range<usize>,
 }
 
-/// Refuses a JPEG that does not reach its end.
-pub(crate) fn check_whole(bytes: &[u8]) -> Result<(), Problem> {
-    parts(bytes).map(drop)
+impl Part {
+    /// What follows marker and length.
+    fn data(&self) -> Range<usize> {
+        let begin = self.range.start + 4;
+        begin.min(self.range.end)..self.range.end
+    }
+
+    fn is_profile(&self, bytes: &[u8]) -> bool {
+        self.marker == 0xe2 && bytes[self.data()].starts_with(PROFILE)
+    }
+}
+
+/// Refuses a JPEG that does not reach its end: the decoder would fill what is missing with grey.
+pub(super) fn split(bytes: &Bytes) -> Result<Contents, Problem> {
+    let parts = parts(bytes)?;
+    let exif = parts.iter().find(|part| part.marker == 0xe1 && bytes[part.data()].starts_with(EXIF));
+    let exif = exif.map(|part| bytes.slice(part.data().start + EXIF.len()..part.data().end));
+    let pixels = written(bytes, parts.iter().filter(|part| !part.is_profile(bytes)));
+    Ok(Contents { pixels, profile: profile(bytes, &parts)?, exif, working_bytes: 0 })
 }
 
 /// The JPEG without metadata.
 pub(super) fn strip(bytes: &Bytes) -> Result<Bytes, Problem> {
-    let mut kept = BytesMut::with_capacity(bytes.len());
+    Ok(written(bytes, parts(bytes)?.iter()))
+}
+
+/// A file of these parts, without metadata other than a profile.
+fn written<'a>(bytes: &[u8], parts: impl Iterator<Item = &'a Part>) -> Bytes {
+    let mut kept = BytesMut::with_capacity(bytes.len() + JFIF_BYTES);
     kept.put_slice(&[0xff, START_OF_IMAGE]);
-    for Part { marker, range } in parts(bytes)? {
-        let data = bytes.get(range.start + 4..range.end).unwrap_or_default();
-        match marker {
+    for part in parts {
+        let data = &bytes[part.data()];
+        match part.marker {
             0xe0 if data.starts_with(b"JFIF\0") => put_jfif(&mut kept, data),
-            0xe2 if data.starts_with(b"ICC_PROFILE\0") => kept.put_slice(&bytes[range]),
             // Says how the colours are stored.
-            0xee if data.starts_with(b"Adobe") => kept.put_slice(&bytes[range]),
-            0xe0..=0xef | COMMENT => (),
-            _ => kept.put_slice(&bytes[range]),
+            0xee if data.starts_with(b"Adobe") => kept.put_slice(&bytes[part.range.clone()]),
+            0xe0..=0xef | COMMENT if !part.is_profile(bytes) => (),
+            _ => kept.put_slice(&bytes[part.range.clone()]),
         }
     }
     kept.put_slice(&[0xff, END_OF_IMAGE]);
-    Ok(kept.freeze())
+    kept.freeze()
+}
+
+/// The profile, which may be spread over segments that carry their number.
+fn profile(bytes: &Bytes, parts: &[Part]) -> Result<Option<Bytes>, Problem> {
+    let mut pieces: Vec<(u8, Range<usize>)> = Vec::new();
+    for part in parts.iter().filter(|part| part.is_profile(bytes)) {
+        let begin = part.data().start + PROFILE.len();
+        if let Some(number) = bytes.get(begin).filter(|_| begin + 2 <= part.range.end) {
+            pieces.push((*number, begin + 2..part.range.end));
+        }
+    }
+    // At most 255 of 64 KiB, each number once.
+    pieces.sort_by_key(|(number, _)| *number);
+    pieces.dedup_by_key(|(number, _)| *number);
+    let profile: Vec<u8> = pieces.into_iter().flat_map(|(_, range)| bytes[range].to_vec()).collect();
+    if profile.is_empty() { Ok(None) } else { checked_profile(profile.into()).map(Some) }
 }
 
 /// The density stays; a thumbnail behind it does not.
@@ -127,11 +166,24 @@ mod tests {
     }
 
     #[test]
+    fn a_profile_in_pieces_is_put_together_in_their_order() {
+        let piece = |number: u8, text: &[u8]| {
+            let length = u16::try_from(text.len() + 16).expect("short").to_be_bytes();
+            [b"\xff\xe2".as_slice(), &length, PROFILE, &[number, 2], text].concat()
+        };
+        let file = [b"\xff\xd8".as_slice(), &piece(2, b"second"), &piece(1, b"first "), b"\xff\xd9"].concat();
+        let contents = split(&file.clone().into()).expect("a whole file");
+        assert_eq!(contents.profile.as_deref(), Some(b"first second".as_slice()));
+        assert_eq!(contents.pixels, b"\xff\xd8\xff\xd9".as_slice());
+        assert_eq!(strip(&file.clone().into()).expect("a whole file"), file);
+    }
+
+    #[test]
     fn every_shorter_file_is_refused() {
         let whole = FILE.len() - b"<script>".len();
-        assert!(check_whole(&FILE[..whole]).is_ok());
+        assert!(split(&Bytes::from_static(&FILE[..whole])).is_ok());
         for length in 0..whole {
-            assert!(check_whole(&FILE[..length]).is_err(), "{length}");
+            assert!(split(&Bytes::from_static(&FILE[..length])).is_err(), "{length}");
         }
     }
 }

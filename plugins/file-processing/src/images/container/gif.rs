@@ -2,6 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::{Contents, PROFILE_BYTES, checked_profile};
 use crate::problem::Problem;
 
 const EXTENSION: u8 = 0x21;
@@ -10,9 +11,72 @@ const END: u8 = 0x3b;
 const GRAPHIC_CONTROL: u8 = 0xf9;
 const APPLICATION: u8 = 0xff;
 
+/// The first frame and the colour profile.
+pub(super) fn split(bytes: &Bytes) -> Result<Contents, Problem> {
+    let (profile, frame) = first_frame(bytes).ok_or_else(broken)?;
+    let profile = profile.map(|profile| checked_profile(profile.into())).transpose()?;
+    // A frame may be larger than the canvas, and is decoded as a whole.
+    Ok(Contents { pixels: frame.file, profile, exif: None, working_bytes: frame.pixels * 4 })
+}
+
 /// The GIF without comments, texts and application data other than the number of repetitions.
 pub(super) fn strip(bytes: &Bytes) -> Result<Bytes, Problem> {
-    blocks(bytes).ok_or_else(|| Problem::Broken("the GIF is broken or ends too early".to_owned()))
+    blocks(bytes).ok_or_else(broken)
+}
+
+fn broken() -> Problem {
+    Problem::Broken("the GIF is broken or ends too early".to_owned())
+}
+
+/// A file of one frame.
+struct Frame {
+    file: Bytes,
+    pixels: u64,
+}
+
+/// The colour profile, where it comes before the frame, and the first frame with its graphic control.
+fn first_frame(bytes: &[u8]) -> Option<(Option<Vec<u8>>, Frame)> {
+    let mut at = 13 + color_table(*bytes.get(10)?);
+    let head = bytes.get(..at)?;
+    let (mut control, mut profile) = (None, None);
+    loop {
+        let start = at;
+        match *bytes.get(at)? {
+            EXTENSION => {
+                let label = *bytes.get(at + 1)?;
+                at = end_of_data(bytes, at + 2)?;
+                let block = bytes.get(start..at)?;
+                match label {
+                    GRAPHIC_CONTROL => control = Some(block),
+                    APPLICATION if block.get(3..14) == Some(b"ICCRGBG1012") => profile = Some(joined(&block[14..])),
+                    _ => (),
+                }
+            }
+            FRAME => {
+                let side = |at: usize| Some(u64::from(u16::from_le_bytes([*bytes.get(at)?, *bytes.get(at + 1)?])));
+                let pixels = side(at + 5)? * side(at + 7)?;
+                let table = color_table(*bytes.get(at + 9)?);
+                at = end_of_data(bytes, at + 10 + table + 1)?;
+                let file = [head, control.unwrap_or_default(), bytes.get(start..at)?, &[END]].concat();
+                return Some((profile, Frame { file: file.into(), pixels }));
+            }
+            _ => return None,
+        }
+    }
+}
+
+/// The data of a chain of blocks, up to one byte more than a profile may have.
+fn joined(mut blocks: &[u8]) -> Vec<u8> {
+    let mut data = Vec::new();
+    while let Some((length, rest)) = blocks.split_first() {
+        let length = usize::from(*length).min(rest.len());
+        if length == 0 || data.len() > PROFILE_BYTES {
+            break;
+        }
+        data.extend_from_slice(&rest[..length]);
+        blocks = &rest[length..];
+    }
+    data
 }
 
 fn blocks(bytes: &Bytes) -> Option<Bytes> {

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::content::Kind;
 use crate::counters::Counters;
 use crate::images::{Limits, Source};
-use crate::jobs::{Desk, Journal, run_jobs};
+use crate::jobs::{Desk, FINISH_WITHIN, Journal, run_jobs, stop_jobs};
 use crate::links::Links;
 use crate::outbound::{Outbound, choose_cryptography};
 use crate::problem::Problem;
@@ -29,6 +29,8 @@ pub(crate) struct App {
     /// Why the storage could not be used when it was last looked at.
     pub(crate) storage_error: watch::Sender<Option<String>>,
     pub(crate) desk: Desk,
+    /// Becomes true when the server is told to stop.
+    pub(crate) stopping: watch::Sender<bool>,
     pub(crate) links: Links,
     pub(crate) outbound: Outbound,
     pub(crate) counters: Counters,
@@ -46,7 +48,7 @@ pub(crate) async fn build(environment: Environment) -> Result<Plugin, Configurat
     tokio::spawn(upkeep::watch_storage(app.clone()));
     tokio::spawn(upkeep::tidy(app.clone()));
     tokio::spawn(run_jobs(app.clone()));
-    let observed = app.clone();
+    let (observed, stopped) = (app.clone(), app.clone());
     Ok(Plugin {
         name: "file-processing",
         version: env!("CARGO_PKG_VERSION"),
@@ -58,7 +60,7 @@ pub(crate) async fn build(environment: Environment) -> Result<Plugin, Configurat
         }),
         guarded: http::guarded(app.clone()),
         open: http::open(app),
-        on_stop: Box::pin(async {}),
+        on_stop: Box::pin(async move { stop_jobs(&stopped, FINISH_WITHIN).await }),
     })
 }
 
@@ -90,6 +92,7 @@ impl App {
             storage,
             storage_error: watch::Sender::new(None),
             desk: Desk::open(journal, config.queue.max(1), waiting)?,
+            stopping: watch::Sender::new(false),
             links: Links::new(config.public_url.clone(), config.link_secret.clone()),
             outbound: Outbound::new(config.fetch_hosts.clone())?,
             counters,

@@ -1,6 +1,6 @@
 //! Owns the states of all jobs: in memory for readers, on disk before anybody sees them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kit::{ConfigurationError, clock};
@@ -28,10 +28,78 @@ pub(crate) struct Counts {
     pub(crate) duration_ms: u64,
 }
 
+impl Counts {
+    fn add(&mut self, job: &Job) {
+        self.thumbnails += job.thumbnails.len();
+        self.duration_ms += if job.state == State::Completed { job.duration_ms().unwrap_or_default() } else { 0 };
+        *self.of(job.state) += 1;
+    }
+
+    fn subtract(&mut self, job: &Job) {
+        self.thumbnails -= job.thumbnails.len();
+        self.duration_ms -= if job.state == State::Completed { job.duration_ms().unwrap_or_default() } else { 0 };
+        *self.of(job.state) -= 1;
+    }
+
+    fn of(&mut self, state: State) -> &mut usize {
+        match state {
+            State::Pending => &mut self.pending,
+            State::Processing => &mut self.processing,
+            State::Completed => &mut self.completed,
+            State::Failed => &mut self.failed,
+            State::Cancelled => &mut self.cancelled,
+        }
+    }
+}
+
+/// The jobs in memory, with what would take a walk over all of them to find out.
+#[derive(Default)]
+struct Table {
+    jobs: HashMap<String, Job>,
+    counts: Counts,
+    /// Pending jobs in their order.
+    pending: BTreeSet<(u64, u64, String)>,
+    /// The newest job of each file.
+    latest: HashMap<String, (u64, String)>,
+}
+
+impl Table {
+    /// Puts a job in and gives back what was in its place.
+    fn insert(&mut self, job: Job) -> Option<Job> {
+        let before = self.take(&job.id);
+        self.counts.add(&job);
+        if job.state == State::Pending {
+            self.pending.insert((job.priority, job.number, job.id.clone()));
+        }
+        let newest = (job.number, job.id.clone());
+        let latest = self.latest.entry(job.file_id.clone()).or_insert_with(|| newest.clone());
+        if *latest < newest {
+            *latest = newest;
+        }
+        self.jobs.insert(job.id.clone(), job);
+        before
+    }
+
+    /// Removes a job for good.
+    fn remove(&mut self, id: &str) {
+        let Some(job) = self.take(id) else { return };
+        if self.latest.get(&job.file_id).is_some_and(|(_, latest)| latest == id) {
+            self.latest.remove(&job.file_id);
+        }
+    }
+
+    fn take(&mut self, id: &str) -> Option<Job> {
+        let job = self.jobs.remove(id)?;
+        self.counts.subtract(&job);
+        self.pending.remove(&(job.priority, job.number, job.id.clone()));
+        Some(job)
+    }
+}
+
 /// All jobs.
 pub(crate) struct Desk {
     journal: Journal,
-    jobs: Mutex<BTreeMap<String, Job>>,
+    table: Mutex<Table>,
     /// Held while a change is on its way to disk, so that changes keep their order.
     writing: tokio::sync::Mutex<u64>,
     most_pending: usize,
@@ -51,11 +119,14 @@ impl Desk {
                 resume(job);
             }
         }
-        let pending = jobs.iter().filter(|job| job.state == State::Pending).count();
-        waiting.add(i64::try_from(pending).unwrap_or(i64::MAX));
+        let mut table = Table::default();
+        for job in jobs {
+            table.insert(job);
+        }
+        waiting.add(i64::try_from(table.counts.pending).unwrap_or(i64::MAX));
         Ok(Self {
             journal,
-            jobs: Mutex::new(jobs.into_iter().map(|job| (job.id.clone(), job)).collect()),
+            table: Mutex::new(table),
             writing: tokio::sync::Mutex::new(last),
             most_pending,
             waiting,
@@ -63,9 +134,9 @@ impl Desk {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Job>> {
-        // A panic between two changes of a map entry leaves the entry whole.
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        // Nothing in the changes of a table panics.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Accepts a job: it is on disk once this returns.
@@ -96,7 +167,7 @@ impl Desk {
         let written = self.journal.put(&job).await;
         written.map_err(|error| Problem::Storage(format!("the jobs' journal cannot be written: {error}")))?;
         let is_pending = i64::from(job.state == State::Pending);
-        let before = self.lock().insert(job.id.clone(), job);
+        let before = self.lock().insert(job);
         let was_pending = i64::from(before.is_some_and(|before| before.state == State::Pending));
         self.waiting.add(is_pending - was_pending);
         Ok(())
@@ -104,19 +175,21 @@ impl Desk {
 
     /// A job by its id.
     pub(crate) fn get(&self, id: &str) -> Option<Job> {
-        self.lock().get(id).cloned()
+        self.lock().jobs.get(id).cloned()
     }
 
     /// The newest job of a file.
     pub(crate) fn latest_of(&self, file_id: &str) -> Option<Job> {
-        let jobs = self.lock();
-        jobs.values().filter(|job| job.file_id == file_id).max_by_key(|job| job.number).cloned()
+        let table = self.lock();
+        let (_, id) = table.latest.get(file_id)?;
+        table.jobs.get(id).cloned()
     }
 
     /// Jobs in a state, newest first, and how many there are in all.
     pub(crate) fn list(&self, state: Option<State>, limit: usize, offset: usize) -> (Vec<Job>, usize) {
-        let jobs = self.lock();
-        let mut found: Vec<&Job> = jobs.values().filter(|job| state.is_none_or(|state| job.state == state)).collect();
+        let table = self.lock();
+        let jobs = table.jobs.values();
+        let mut found: Vec<&Job> = jobs.filter(|job| state.is_none_or(|state| job.state == state)).collect();
         found.sort_unstable_by_key(|job| std::cmp::Reverse(job.number));
         let total = found.len();
         (found.into_iter().skip(offset).take(limit).cloned().collect(), total)
@@ -124,30 +197,15 @@ impl Desk {
 
     /// How many jobs stand where.
     pub(crate) fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
-        for job in self.lock().values() {
-            counts.thumbnails += job.thumbnails.len();
-            match job.state {
-                State::Pending => counts.pending += 1,
-                State::Processing => counts.processing += 1,
-                State::Failed => counts.failed += 1,
-                State::Cancelled => counts.cancelled += 1,
-                State::Completed => {
-                    counts.completed += 1;
-                    counts.duration_ms += job.duration_ms().unwrap_or_default();
-                }
-            }
-        }
-        counts
+        self.lock().counts
     }
 
     /// The next job to begin, now processing: lower priority numbers first, then the order of arrival. Jobs that
     /// `waits` tells of are passed over.
     pub(crate) async fn begin_next(&self, waits: impl Fn(&str) -> bool) -> Result<Option<Job>, Problem> {
         let next = {
-            let jobs = self.lock();
-            let pending = jobs.values().filter(|job| job.state == State::Pending && !waits(&job.id));
-            pending.min_by_key(|job| (job.priority, job.number)).map(|job| job.id.clone())
+            let table = self.lock();
+            table.pending.iter().map(|(_, _, id)| id).find(|id| !waits(id)).cloned()
         };
         let Some(id) = next else { return Ok(None) };
         let begun = self.change(&id, |job| {
@@ -181,26 +239,53 @@ impl Desk {
         }
     }
 
+    /// Puts all jobs that are under way back without counting the attempt, since the server ends in order.
+    pub(crate) async fn put_back_all(&self) -> Result<usize, Problem> {
+        let under_way: Vec<String> = {
+            let table = self.lock();
+            let jobs = table.jobs.values().filter(|job| job.state == State::Processing);
+            jobs.map(|job| job.id.clone()).collect()
+        };
+        for id in &under_way {
+            self.put_back(id, true).await?;
+        }
+        Ok(under_way.len())
+    }
+
+    /// Lets a job that is under way wait again.
+    pub(crate) async fn put_back(&self, id: &str, uncounted: bool) -> Result<(), Problem> {
+        let change = self.change(id, |job| {
+            let is_ours = job.state == State::Processing;
+            if is_ours {
+                job.state = State::Pending;
+                job.attempts = job.attempts.saturating_sub(u32::from(uncounted));
+            }
+            is_ours
+        });
+        change.await.map(drop)
+    }
+
     /// Jobs whose end is still to be told.
     pub(crate) fn untold(&self) -> Vec<Job> {
-        self.lock().values().filter(|job| job.webhook_due).cloned().collect()
+        self.lock().jobs.values().filter(|job| job.webhook_due).cloned().collect()
     }
 
     /// Forgets jobs that ended before a time, and the oldest of too many.
     pub(crate) async fn forget_before(&self, time: u64) -> Result<usize, Problem> {
         let _writing = self.writing.lock().await;
         let old: Vec<String> = {
-            let jobs = self.lock();
-            let mut ended: Vec<&Job> = jobs.values().filter(|job| job.state.is_end() && !job.webhook_due).collect();
+            let table = self.lock();
+            let jobs = table.jobs.values();
+            let mut ended: Vec<&Job> = jobs.filter(|job| job.state.is_end() && !job.webhook_due).collect();
             ended.sort_unstable_by_key(|job| std::cmp::Reverse(job.number));
             let is_old = |at: usize, job: &Job| at >= MOST_ENDED || job.ended_at.is_none_or(|ended| ended < time);
             ended.iter().enumerate().filter(|(at, job)| is_old(*at, job)).map(|(_, job)| job.id.clone()).collect()
         };
         let removed = self.journal.remove(old.clone()).await;
         removed.map_err(|error| Problem::Storage(format!("the jobs' journal cannot be written: {error}")))?;
-        let mut jobs = self.lock();
+        let mut table = self.lock();
         for id in &old {
-            jobs.remove(id);
+            table.remove(id);
         }
         Ok(old.len())
     }
@@ -262,6 +347,36 @@ mod tests {
         let desk = open(folder.path());
         assert_eq!(desk.get("a").map(|job| job.state), Some(State::Failed));
         assert_eq!(begin(&desk).await, None);
+    }
+
+    #[tokio::test]
+    async fn orderly_stops_count_no_attempt() {
+        let folder = tempfile::tempdir().expect("a folder");
+        open(folder.path()).accept(job("a", 5)).await.expect("accepted");
+        for _ in 0..MOST_ATTEMPTS * 2 {
+            let desk = open(folder.path());
+            assert_eq!(begin(&desk).await.as_deref(), Some("a"));
+            assert_eq!(desk.put_back_all().await.expect("written"), 1);
+        }
+        let job = open(folder.path()).get("a").expect("a job");
+        assert_eq!((job.state, job.attempts), (State::Pending, 0));
+    }
+
+    #[tokio::test]
+    async fn counts_follow_every_change() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let desk = open(folder.path());
+        for id in ["a", "b", "c"] {
+            desk.accept(job(id, 5)).await.expect("accepted");
+        }
+        begin(&desk).await;
+        desk.cancel("b").await.expect("cancelled");
+        let counts = |desk: &Desk| (desk.counts().pending, desk.counts().processing, desk.counts().cancelled);
+        assert_eq!(counts(&desk), (1, 1, 1));
+        desk.forget_before(u64::MAX).await.expect("written");
+        assert_eq!(counts(&desk), (1, 1, 0));
+        assert!(desk.latest_of("file-b").is_none());
+        assert_eq!(desk.latest_of("file-c").map(|job| job.id).as_deref(), Some("c"));
     }
 
     #[tokio::test]

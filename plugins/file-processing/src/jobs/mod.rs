@@ -13,5 +13,5 @@ mod work;
 pub(crate) use desk::Desk;
 pub(crate) use journal::Journal;
 pub(crate) use record::{Job, Operation, Options, Scan, State, Thumbnail};
-pub(crate) use runner::run_jobs;
+pub(crate) use runner::{FINISH_WITHIN, run_jobs, stop_jobs};
 pub(crate) use work::{savings_percent, store_thumbnail, thumbnails};

@@ -74,8 +74,7 @@ impl App {
         };
         let incoming = config.data.join("incoming");
         let origins = config.server.origins.clone();
-        let sizes = (config.max_file_bytes, config.max_request_bytes);
-        let intake = Intake::new(incoming.clone(), sizes, config.upload_idle, origins).map_err(|error| {
+        let intake = Intake::new(incoming.clone(), config.uploads, origins).map_err(|error| {
             let folder = incoming.display();
             ConfigurationError::new(format!(
                 "the folder `{folder}` cannot be used for uploads: {error}; mount a volume there that this user may \

@@ -6,6 +6,8 @@ use std::time::Duration;
 use kit::{ConfigurationError, Environment, Origins, Settings};
 use url::Url;
 
+use crate::upload::Bounds;
+
 const NAME: &str = "file-processing";
 const PORT: u16 = 3104;
 /// The most bytes of a JSON body.
@@ -47,9 +49,7 @@ pub(crate) struct Config {
     pub(crate) public_url: Option<String>,
     /// Signs the links to results where a key guards the rest.
     pub(crate) link_secret: Option<String>,
-    pub(crate) max_file_bytes: u64,
-    /// The most bytes of all files of one request.
-    pub(crate) max_request_bytes: u64,
+    pub(crate) uploads: Bounds,
     pub(crate) max_pixels: u64,
     /// What all works together may occupy.
     pub(crate) memory_bytes: u64,
@@ -60,8 +60,6 @@ pub(crate) struct Config {
     pub(crate) concurrency: usize,
     pub(crate) queue: usize,
     pub(crate) timeout: Duration,
-    /// How long an upload may stand still.
-    pub(crate) upload_idle: Duration,
     pub(crate) webhook_url: Option<String>,
     pub(crate) webhook_secret: Option<String>,
     /// Hosts that files may be fetched from.
@@ -84,8 +82,6 @@ impl Config {
     pub(crate) fn read(environment: &Environment) -> Result<Self, ConfigurationError> {
         let origins = Origins::Only(vec!["http://localhost:3000".to_owned()]);
         let data = environment.text(&["FILE_PROCESSING_DATA_DIR"]).unwrap_or_else(|| "/data".to_owned());
-        let max_file_bytes =
-            number(environment, &["FILE_PROCESSING_MAX_FILE_SIZE", "FILE_MAX_SIZE"], 50 * MEBIBYTE, 1)?;
         let concurrency = ["FILE_PROCESSING_CONCURRENCY", "FILE_QUEUE_CONCURRENCY"];
         let retention = environment.duration(&["FILE_PROCESSING_RESULT_RETENTION"], SECOND, SECOND * 86_400)?;
         let fetch_hosts = environment.list(&["FILE_PROCESSING_FETCH_ALLOWED_HOSTS"]).unwrap_or_default();
@@ -95,9 +91,7 @@ impl Config {
             bucket: bucket(environment)?,
             public_url: public_url(environment)?,
             link_secret: environment.secret(&["FILE_PROCESSING_API_KEY", "NSELF_API_KEY"])?,
-            max_file_bytes,
-            max_request_bytes: environment
-                .number(&["FILE_PROCESSING_MAX_REQUEST_SIZE"], max_file_bytes.saturating_mul(4))?,
+            uploads: uploads(environment)?,
             max_pixels: number(environment, &["FILE_PROCESSING_MAX_PIXELS"], 40_000_000, 1)?,
             memory_bytes: number(environment, &["FILE_PROCESSING_MEMORY_BUDGET"], 384 * MEBIBYTE, 16 * MEBIBYTE)?,
             images: image_defaults(environment)?,
@@ -107,7 +101,6 @@ impl Config {
             concurrency: number(environment, &concurrency, 5, 1)?,
             queue: environment.number(&["FILE_PROCESSING_QUEUE_SIZE"], 100)?,
             timeout: environment.duration(&["FILE_PROCESSING_TIMEOUT"], MILLISECOND, SECOND * 30)?,
-            upload_idle: environment.duration(&["FILE_PROCESSING_UPLOAD_IDLE_TIMEOUT"], MILLISECOND, SECOND * 15)?,
             webhook_url: webhook_url(environment)?,
             webhook_secret: environment.secret(&["FILE_PROCESSING_WEBHOOK_SECRET"])?,
             fetch_hosts: fetch_hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
@@ -129,6 +122,19 @@ fn number<T: std::str::FromStr + PartialOrd + std::fmt::Display + Copy>(
         return Err(ConfigurationError::new(message));
     }
     Ok(value)
+}
+
+fn uploads(environment: &Environment) -> Result<Bounds, ConfigurationError> {
+    let file_bytes = number(environment, &["FILE_PROCESSING_MAX_FILE_SIZE", "FILE_MAX_SIZE"], 50 * MEBIBYTE, 1)?;
+    let request_bytes = environment.number(&["FILE_PROCESSING_MAX_REQUEST_SIZE"], file_bytes.saturating_mul(4))?;
+    Ok(Bounds {
+        file_bytes,
+        request_bytes,
+        space_bytes: number(environment, &["FILE_PROCESSING_UPLOAD_SPACE"], 2048 * MEBIBYTE, file_bytes)?,
+        idle: environment.duration(&["FILE_PROCESSING_UPLOAD_IDLE_TIMEOUT"], MILLISECOND, SECOND * 15)?,
+        whole: environment.duration(&["FILE_PROCESSING_UPLOAD_TIMEOUT"], MILLISECOND, SECOND * 600)?,
+        least_rate: environment.number(&["FILE_PROCESSING_UPLOAD_MIN_RATE"], 16 * 1024)?,
+    })
 }
 
 fn image_defaults(environment: &Environment) -> Result<ImageDefaults, ConfigurationError> {
@@ -231,7 +237,7 @@ mod tests {
     #[test]
     fn nothing_must_be_set_and_the_limit_is_fifty_mebibytes() {
         let config = read(&[]).expect("defaults are legal");
-        assert_eq!(config.max_file_bytes, 52_428_800);
+        assert_eq!(config.uploads.file_bytes, 52_428_800);
         assert_eq!(config.images.thumbnail_sizes, [100, 400, 1200]);
         assert!(config.bucket.is_none());
     }

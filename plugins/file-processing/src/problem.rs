@@ -37,6 +37,8 @@ pub(crate) enum Problem {
     Busy(usize, usize),
     /// 503: the storage does not answer; what was tried and what it said.
     Storage(String),
+    /// 507: no space is left of what may be used; which.
+    Full(String),
     /// 504: an operation took longer than this.
     TimedOut(&'static str, Duration),
 }
@@ -75,6 +77,7 @@ impl Problem {
             Self::Off(_) => StatusCode::NOT_IMPLEMENTED,
             Self::Busy(..) | Self::Storage(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::TimedOut(..) => StatusCode::GATEWAY_TIMEOUT,
+            Self::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
         }
     }
 
@@ -113,10 +116,10 @@ impl Display for Problem {
                 formatter.write_str("the request is not valid")?;
                 details.iter().try_for_each(|error| write!(formatter, "; `{}` {}", error.field, error.message))
             }
-            Self::Forbidden(text) | Self::Missing(text) | Self::Conflict(text) | Self::Off(text) => {
+            Self::Forbidden(text) | Self::Missing(text) | Self::Conflict(text) | Self::Off(text) | Self::Full(text) => {
                 formatter.write_str(text)
             }
-            Self::Slow => formatter.write_str("the upload stood still for too long"),
+            Self::Slow => formatter.write_str("the upload came too slowly"),
             Self::TooLarge(_, limit) => write!(formatter, "the file is larger than {limit} bytes"),
             Self::Unsupported(kind) => write!(formatter, "files of the kind `{kind}` are not processed"),
             Self::NoForm(_) => formatter.write_str("the request body must be multipart/form-data with a `file`"),

@@ -3,17 +3,20 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN};
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 use kit::Origins;
 use multer::{Field, Multipart};
 use tempfile::TempPath;
 use tokio::io::AsyncWriteExt;
+use tokio::time::{Instant, timeout_at};
 
 use crate::content::{self, Kind};
 use crate::problem::Problem;
@@ -25,13 +28,55 @@ const FIELD_BYTES: usize = 64 * 1024;
 const FORM_BYTES: u64 = 1 << 20;
 /// Files of one form.
 const MOST_FILES: usize = 100;
-/// Where uploads go and how large they may be.
+
+/// How large and how slow uploads may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) file_bytes: u64,
+    /// Of all files of one request.
+    pub(crate) request_bytes: u64,
+    /// Of all files that are under way or in work, together.
+    pub(crate) space_bytes: u64,
+    /// How long an upload may stand still, and may take before its rate counts.
+    pub(crate) idle: Duration,
+    /// How long it may take as a whole.
+    pub(crate) whole: Duration,
+    /// Bytes a second that it must reach.
+    pub(crate) least_rate: u64,
+}
+
+/// Where uploads go.
 pub(crate) struct Intake {
     folder: PathBuf,
-    pub(crate) file_bytes: u64,
-    request_bytes: u64,
-    idle: Duration,
+    pub(crate) bounds: Bounds,
+    used: Arc<AtomicU64>,
     origins: Origins,
+}
+
+/// Disk space that a file occupies, given back when it is dropped.
+#[derive(Debug)]
+struct Claim {
+    used: Arc<AtomicU64>,
+    most: u64,
+    bytes: u64,
+}
+
+impl Claim {
+    fn grow(&mut self, bytes: u64) -> Result<(), Problem> {
+        let most = self.most;
+        let more = |used: u64| used.checked_add(bytes).filter(|used| *used <= most);
+        self.used
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, more)
+            .map_err(|_| Problem::Full(format!("uploads under way occupy the {most} bytes that they may")))?;
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.used.fetch_sub(self.bytes, Ordering::AcqRel);
+    }
 }
 
 /// A file on disk that is removed when it is dropped.
@@ -42,6 +87,7 @@ pub(crate) struct Upload {
     /// The name that its sender gave it.
     pub(crate) name: Option<String>,
     pub(crate) kind: Kind,
+    _claim: Claim,
 }
 
 /// A form that was received.
@@ -64,22 +110,23 @@ impl Form {
 
 impl Intake {
     /// Takes uploads into a folder, which is emptied of what an earlier process left.
-    pub(crate) fn new(folder: PathBuf, limits: (u64, u64), idle: Duration, origins: Origins) -> std::io::Result<Self> {
+    pub(crate) fn new(folder: PathBuf, bounds: Bounds, origins: Origins) -> std::io::Result<Self> {
         if folder.exists() {
             std::fs::remove_dir_all(&folder)?;
         }
         std::fs::create_dir_all(&folder)?;
-        Ok(Self { folder, file_bytes: limits.0, request_bytes: limits.1.max(limits.0), idle, origins })
+        let bounds = Bounds { request_bytes: bounds.request_bytes.max(bounds.file_bytes), ..bounds };
+        Ok(Self { folder, bounds, used: Arc::default(), origins })
     }
 
     /// Receives a form with one file.
     pub(crate) async fn receive_one(&self, request: Request) -> Result<Form, Problem> {
-        self.receive(request, self.file_bytes, 1).await
+        self.receive(request, self.bounds.file_bytes, 1).await
     }
 
     /// Receives a form with several files.
     pub(crate) async fn receive_many(&self, request: Request) -> Result<Form, Problem> {
-        self.receive(request, self.request_bytes, MOST_FILES).await
+        self.receive(request, self.bounds.request_bytes, MOST_FILES).await
     }
 
     async fn receive(&self, request: Request, total: u64, most_files: usize) -> Result<Form, Problem> {
@@ -88,20 +135,20 @@ impl Intake {
         let boundary = boundary(&parts.headers)?;
         let announced = announced(&parts.headers);
         if let Some(size) = announced.filter(|size| *size > total.saturating_add(FORM_BYTES)) {
-            return Err(Problem::TooLarge(Some(size), self.file_bytes));
+            return Err(Problem::TooLarge(Some(size), self.bounds.file_bytes));
         }
-        let mut parts = Multipart::new(body.into_data_stream(), boundary);
+        let mut parts = Multipart::new(paced(body.into_data_stream(), self.bounds), boundary);
         let mut form = Form::default();
         let mut left = total;
-        while let Some(field) = self.in_time(parts.next_field()).await?.map_err(|error| broken_form(&error))? {
+        while let Some(field) = parts.next_field().await.map_err(|error| broken_form(&error))? {
             if field.file_name().is_none() && !is_file_field(field.name()) {
-                self.read_text(field, &mut form).await?;
+                Self::read_text(field, &mut form).await?;
                 continue;
             }
             if form.files.len() == most_files {
                 return Err(Problem::field("file", format!("must not be more than {most_files} files")));
             }
-            let upload = self.store(field, left.min(self.file_bytes), announced).await?;
+            let upload = self.store(field, left.min(self.bounds.file_bytes), announced).await?;
             left -= upload.size;
             form.files.push(upload);
         }
@@ -122,14 +169,10 @@ impl Intake {
         }
     }
 
-    async fn in_time<T>(&self, step: impl Future<Output = T>) -> Result<T, Problem> {
-        tokio::time::timeout(self.idle, step).await.map_err(|_| Problem::Slow)
-    }
-
-    async fn read_text(&self, mut field: Field<'_>, form: &mut Form) -> Result<(), Problem> {
+    async fn read_text(mut field: Field<'_>, form: &mut Form) -> Result<(), Problem> {
         let name = field.name().unwrap_or_default().to_owned();
         let mut bytes = Vec::new();
-        while let Some(chunk) = self.in_time(field.chunk()).await?.map_err(|error| broken_form(&error))? {
+        while let Some(chunk) = field.chunk().await.map_err(|error| broken_form(&error))? {
             if bytes.len() + chunk.len() > FIELD_BYTES || form.fields.len() == MOST_FIELDS {
                 return Err(Problem::field(&name, "is too long, or the form has too many fields"));
             }
@@ -142,19 +185,19 @@ impl Intake {
 
     async fn store(&self, mut field: Field<'_>, limit: u64, announced: Option<u64>) -> Result<Upload, Problem> {
         let name = field.file_name().map(str::to_owned);
-        let (file, path) = self.temporary()?;
-        let mut file = tokio::fs::File::from_std(file);
+        let (mut file, path, mut claim) = self.temporary().await?;
         let mut size = 0;
-        while let Some(chunk) = self.in_time(field.chunk()).await?.map_err(|error| broken_form(&error))? {
+        while let Some(chunk) = field.chunk().await.map_err(|error| broken_form(&error))? {
             size += chunk.len() as u64;
             if size > limit {
                 return Err(Problem::TooLarge(announced.or(Some(size)), limit));
             }
+            claim.grow(chunk.len() as u64)?;
             file.write_all(&chunk).await.map_err(|error| unwritable(&error))?;
         }
         file.flush().await.map_err(|error| unwritable(&error))?;
         drop(file);
-        Self::finish(path, size, name)
+        finish(path, size, name, claim).await
     }
 
     /// Takes a file from elsewhere than a form, such as the storage.
@@ -163,30 +206,28 @@ impl Intake {
         S: Stream<Item = Result<Bytes, E>> + Unpin,
         E: std::fmt::Display,
     {
-        let (file, path) = self.temporary()?;
-        let mut file = tokio::fs::File::from_std(file);
+        let (mut file, path, mut claim) = self.temporary().await?;
         let mut size = 0;
         while let Some(piece) = pieces.next().await {
             let piece = piece.map_err(|error| Problem::Storage(format!("reading a file broke off: {error}")))?;
             size += piece.len() as u64;
-            if size > self.file_bytes {
-                return Err(Problem::TooLarge(Some(size), self.file_bytes));
+            if size > self.bounds.file_bytes {
+                return Err(Problem::TooLarge(Some(size), self.bounds.file_bytes));
             }
+            claim.grow(piece.len() as u64)?;
             file.write_all(&piece).await.map_err(|error| unwritable(&error))?;
         }
         file.flush().await.map_err(|error| unwritable(&error))?;
         drop(file);
-        Self::finish(path, size, name)
+        finish(path, size, name, claim).await
     }
 
-    fn temporary(&self) -> Result<(std::fs::File, TempPath), Problem> {
-        let file = tempfile::NamedTempFile::new_in(&self.folder).map_err(|error| unwritable(&error))?;
-        Ok(file.into_parts())
-    }
-
-    fn finish(path: TempPath, size: u64, name: Option<String>) -> Result<Upload, Problem> {
-        let kind = content::of_file(&path).map_err(|error| unwritable(&error))?;
-        Ok(Upload { path, size, name, kind })
+    async fn temporary(&self) -> Result<(tokio::fs::File, TempPath, Claim), Problem> {
+        let folder = self.folder.clone();
+        let made = tokio::task::spawn_blocking(move || tempfile::NamedTempFile::new_in(folder)).await;
+        let (file, path) = made.map_err(|error| unwritable(&error))?.map_err(|error| unwritable(&error))?.into_parts();
+        let claim = Claim { used: self.used.clone(), most: self.bounds.space_bytes, bytes: 0 };
+        Ok((tokio::fs::File::from_std(file), path, claim))
     }
 
     /// The folder, for those that look whether it is empty.
@@ -206,11 +247,56 @@ fn is_file_field(name: Option<&str>) -> bool {
     matches!(name, Some("file" | "files" | "files[]"))
 }
 
-fn unwritable(error: &std::io::Error) -> Problem {
+async fn finish(path: TempPath, size: u64, name: Option<String>, claim: Claim) -> Result<Upload, Problem> {
+    let looking = tokio::task::spawn_blocking(move || content::of_file(&path).map(|kind| (path, kind))).await;
+    let (path, kind) = looking.map_err(|error| unwritable(&error))?.map_err(|error| unwritable(&error))?;
+    Ok(Upload { path, size, name, kind, _claim: claim })
+}
+
+/// Why a body was not read to its end.
+#[derive(Debug)]
+struct TooSlow;
+
+impl std::fmt::Display for TooSlow {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("it came too slowly")
+    }
+}
+
+impl std::error::Error for TooSlow {}
+
+type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The body, which breaks off where it stands still, is slower than it must be, or takes too long as a whole.
+fn paced<S, E>(body: S, bounds: Bounds) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static
+where
+    S: Stream<Item = Result<Bytes, E>> + Send + 'static,
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let began = Instant::now();
+    stream::unfold((Box::pin(body), 0_u64), move |(mut body, mut received)| async move {
+        let earned = Duration::from_secs(received / bounds.least_rate.max(1));
+        let due = began + bounds.whole.min(bounds.idle + earned);
+        let piece = timeout_at(due.min(Instant::now() + bounds.idle), body.next()).await;
+        let piece = match piece {
+            Ok(piece) => piece?.map_err(Into::into),
+            Err(_) => Err(TooSlow.into()),
+        };
+        received += piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        Some((piece, (body, received)))
+    })
+}
+
+fn unwritable(error: &dyn std::fmt::Display) -> Problem {
     Problem::Storage(format!("writing a temporary file failed: {error}"))
 }
 
 fn broken_form(error: &multer::Error) -> Problem {
+    if let multer::Error::StreamReadFailed(cause) = error
+        && cause.is::<TooSlow>()
+    {
+        return Problem::Slow;
+    }
     Problem::field("body", format!("is no whole form: {error}"))
 }
 
@@ -235,10 +321,19 @@ mod tests {
     const HEAD: &str = "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.png\"\r\n\
         content-type: image/png\r\n\r\n";
 
+    const IDLE: Duration = Duration::from_secs(1);
+
     fn intake(folder: &Path, file_bytes: u64) -> Intake {
         let origins = Origins::Only(vec!["http://good".to_owned()]);
-        let idle = Duration::from_millis(100);
-        Intake::new(folder.join("incoming"), (file_bytes, file_bytes * 3), idle, origins).expect("a folder")
+        let bounds = Bounds {
+            file_bytes,
+            request_bytes: file_bytes * 3,
+            space_bytes: file_bytes * 10,
+            idle: IDLE,
+            whole: IDLE * 2,
+            least_rate: 50,
+        };
+        Intake::new(folder.join("incoming"), bounds, origins).expect("a folder")
     }
 
     fn request() -> axum::http::request::Builder {
@@ -251,6 +346,16 @@ mod tests {
 
     fn left_over(intake: &Intake) -> usize {
         std::fs::read_dir(intake.folder()).expect("the folder").count()
+    }
+
+    fn pieces(count: usize, pause: Duration) -> Body {
+        let first = stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(HEAD.as_bytes()))]);
+        let rest = stream::iter(0..count).then(move |_| async move {
+            tokio::time::sleep(pause).await;
+            Ok(Bytes::from_static(b"x"))
+        });
+        let end = stream::iter([Ok(Bytes::from_static(b"\r\n--b--\r\n"))]);
+        Body::from_stream(first.chain(rest).chain(end))
     }
 
     async fn receive(intake: &Intake, body: Body) -> Result<Form, Problem> {
@@ -291,6 +396,39 @@ mod tests {
         let cut = receive(&intake, Body::from_stream(begin())).await;
         assert!(matches!(cut, Err(Problem::Invalid(_))), "{cut:?}");
         assert_eq!(left_over(&intake), 0);
+    }
+
+    #[tokio::test]
+    async fn an_upload_that_trickles_is_ended_and_one_that_pauses_is_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let intake = intake(folder.path(), 100_000);
+        let trickle = receive(&intake, pieces(1000, IDLE / 2)).await;
+        assert!(matches!(trickle, Err(Problem::Slow)), "{trickle:?}");
+        let pause = receive(&intake, pieces(1, IDLE / 2)).await;
+        assert!(pause.is_ok(), "{pause:?}");
+        drop(pause);
+        // Fast enough at any time, and too long as a whole.
+        let long = Body::from_stream(stream::unfold(false, |begun| async move {
+            tokio::time::sleep(IDLE / 10).await;
+            let piece = if begun { Bytes::from_static(&[b'x'; 100]) } else { Bytes::from_static(HEAD.as_bytes()) };
+            Some((Ok::<_, std::io::Error>(piece), true))
+        }));
+        let long = receive(&intake, long).await;
+        assert!(matches!(long, Err(Problem::Slow)), "{long:?}");
+        assert_eq!(left_over(&intake), 0);
+    }
+
+    #[tokio::test]
+    async fn uploads_share_a_bounded_space() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut intake = intake(folder.path(), 1000);
+        intake.bounds.space_bytes = 1500;
+        let first = receive(&intake, form_of(1000)).await.expect("taken");
+        let second = receive(&intake, form_of(1000)).await;
+        assert!(matches!(second, Err(Problem::Full(_))), "{second:?}");
+        drop(first);
+        assert!(receive(&intake, form_of(1000)).await.is_ok());
+        assert_eq!(intake.used.load(Ordering::Acquire), 0);
     }
 
     #[tokio::test]

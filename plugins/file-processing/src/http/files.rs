@@ -21,9 +21,9 @@ use crate::problem::Problem;
 const ACTIVE: [&str; 4] = ["image/svg+xml", "text/html", "text/xml", "application/xhtml+xml"];
 
 pub(super) async fn upload(State(app): Shared, request: Request) -> Result<(StatusCode, Json<Value>), Failure> {
-    let _ticket = app.works.admit()?;
     let base = app.links.base(request.headers());
     let mut form = app.intake.receive_one(request).await?;
+    let _ticket = app.works.admit()?;
     let upload = form.one_file()?;
     let mut fields = Parameters::new(form.fields);
     let file_id = fields.file_id();

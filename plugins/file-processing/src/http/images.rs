@@ -87,8 +87,8 @@ pub(super) async fn strip_metadata(State(app): Shared, request: Request) -> Answ
 }
 
 pub(super) async fn info(State(app): Shared, request: Request) -> Answer {
-    let _ticket = app.works.admit()?;
     let mut form = app.intake.receive_one(request).await?;
+    let _ticket = app.works.admit()?;
     let upload = form.one_file()?;
     let mut fields = Parameters::new(form.fields);
     let file_id = fields.file_id();
@@ -113,9 +113,9 @@ async fn operate(
     operation: &'static str,
     recipe: impl FnOnce(&App, &mut Parameters) -> Recipe,
 ) -> Answer {
-    let _ticket = app.works.admit()?;
     let base = app.links.base(request.headers());
     let mut form = app.intake.receive_one(request).await?;
+    let _ticket = app.works.admit()?;
     let upload = form.one_file();
     let mut fields = Parameters::new(form.fields);
     let file_id = fields.file_id();
@@ -175,8 +175,8 @@ pub(super) fn answer(app: &App, base: &str, output: &Output, key: &object_store:
 }
 
 pub(super) async fn optimize_batch(State(app): Shared, headers: HeaderMap, request: Request) -> Answer {
-    let _ticket = app.works.admit()?;
     let form = app.intake.receive_many(request).await?;
+    let _ticket = app.works.admit()?;
     let mut fields = Parameters::new(form.fields);
     if form.files.is_empty() {
         fields.reject("files", "must hold at least one file");

@@ -42,9 +42,9 @@ pub(super) async fn process(State(app): Shared, request: Request) -> Result<Resp
 }
 
 async fn at_once(app: &Arc<App>, request: Request) -> Result<Json<Value>, Failure> {
-    let _ticket = app.works.admit()?;
     let base = app.links.base(request.headers());
     let mut form = app.intake.receive_one(request).await?;
+    let _ticket = app.works.admit()?;
     let upload = form.one_file()?;
     let options = form.fields.remove("options").unwrap_or_else(|| "{}".to_owned());
     let mut fields = Parameters::new(form.fields);

@@ -20,8 +20,8 @@ const TEXT_BYTES: u64 = 4 << 20;
 const PDF_END_BYTES: i64 = 2048;
 
 pub(super) async fn video(State(app): Shared, request: Request) -> Result<Json<Value>, Failure> {
-    let _ticket = app.works.admit()?;
     let upload = app.intake.receive_one(request).await?.one_file()?;
+    let _ticket = app.works.admit()?;
     Err(match upload.kind {
         Kind::Empty => Problem::Broken("it is empty".to_owned()),
         kind if kind.is_video() => no_video(),
@@ -35,8 +35,8 @@ pub(super) fn no_video() -> Problem {
 }
 
 pub(super) async fn preview(State(app): Shared, request: Request) -> Result<Json<Value>, Failure> {
-    let _ticket = app.works.admit()?;
     let upload = app.intake.receive_one(request).await?.one_file()?;
+    let _ticket = app.works.admit()?;
     Err(document(&upload).into())
 }
 
@@ -69,8 +69,8 @@ fn is_whole_pdf(upload: &Upload) -> std::io::Result<bool> {
 }
 
 pub(super) async fn extract_text(State(app): Shared, request: Request) -> Result<Json<Value>, Failure> {
-    let _ticket = app.works.admit()?;
     let upload = app.intake.receive_one(request).await?.one_file()?;
+    let _ticket = app.works.admit()?;
     if upload.kind != Kind::Text {
         return Err(document(&upload).into());
     }

@@ -78,8 +78,8 @@ async fn fetch(app: &App, job: &Job) -> Result<Upload, Problem> {
         Err(problem @ Problem::Missing(_)) => return Err(app.storage.check().await.err().unwrap_or(problem)),
         opened => opened?,
     };
-    if file.meta.size > app.intake.file_bytes {
-        return Err(Problem::TooLarge(Some(file.meta.size), app.intake.file_bytes));
+    if file.meta.size > app.intake.bounds.file_bytes {
+        return Err(Problem::TooLarge(Some(file.meta.size), app.intake.bounds.file_bytes));
     }
     app.intake.take(file.into_stream().boxed(), job.file_name.clone()).await
 }

@@ -51,6 +51,7 @@ class Sink:
             "encrypted": server.transport.get_extra_info("ssl_object") is not None,
             "authenticated": bool(session.authenticated),
             "headers": {name.lower(): str(value) for name, value in message.items()},
+            "to_names": [address.display_name for address in getattr(message["to"], "addresses", ())],
             "structure": [part.get_content_type() for part in message.walk()],
             "parts": [part_of(part) for part in message.walk() if not part.is_multipart()],
         }

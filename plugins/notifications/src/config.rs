@@ -70,6 +70,8 @@ impl RateLimits {
 pub(crate) struct Config {
     pub(crate) server: Settings,
     pub(crate) location: Location,
+    /// The directory on the plugin's volume.
+    pub(crate) data_folder: PathBuf,
     pub(crate) email: EmailConfig,
     /// `None` with the reason where SMS is off.
     pub(crate) sms: Result<SmsConfig, String>,
@@ -115,6 +117,7 @@ impl Config {
         Ok(Self {
             server: Settings::read(environment, NAME, PORT, Origins::Any, body_limit)?,
             location: location(environment)?,
+            data_folder: data_folder(environment),
             email: EmailConfig::read(environment)?,
             sms: sms(environment)?,
             push_variables_set: set.collect(),
@@ -156,8 +159,11 @@ fn location(environment: &Environment) -> Result<Location, ConfigurationError> {
             quoted(&password),
         )));
     }
-    let folder = environment.text(&["NOTIFICATIONS_DATA_DIR"]).unwrap_or_else(|| "/data".to_owned());
-    Ok(Location::Folder(PathBuf::from(folder)))
+    Ok(Location::Folder(data_folder(environment)))
+}
+
+fn data_folder(environment: &Environment) -> PathBuf {
+    PathBuf::from(environment.text(&["NOTIFICATIONS_DATA_DIR"]).unwrap_or_else(|| "/data".to_owned()))
 }
 
 fn sms(environment: &Environment) -> Result<Result<SmsConfig, String>, ConfigurationError> {

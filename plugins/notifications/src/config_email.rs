@@ -4,6 +4,8 @@
 
 use kit::{ConfigurationError, Environment};
 
+use crate::mailbox::{Mailbox, parse_address};
+
 /// How a connection to the mail server is secured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Security {
@@ -34,19 +36,21 @@ pub(crate) struct Relay {
 pub(crate) struct EmailConfig {
     /// The reason, where e-mail is off.
     pub(crate) relay: Result<Relay, String>,
-    pub(crate) from_email: String,
-    pub(crate) from_name: Option<String>,
+    /// The sender of what names none.
+    pub(crate) from: Mailbox,
 }
 
 impl EmailConfig {
     pub(crate) fn read(environment: &Environment) -> Result<Self, ConfigurationError> {
         let from_names = ["NOTIFICATIONS_FROM_EMAIL", "NOTIFICATIONS_EMAIL_FROM", "SMTP_FROM"];
         let from_email = environment.text(&from_names).unwrap_or_else(|| "noreply@nchat.local".to_owned());
-        if from_email.parse::<lettre::Address>().is_err() {
+        let address = parse_address(&from_email).map_err(|_| {
             let message = format!("`NOTIFICATIONS_FROM_EMAIL` is `{from_email}`, which is no e-mail address");
-            return Err(ConfigurationError::new(message));
-        }
-        Ok(Self { relay: relay(environment)?, from_email, from_name: environment.text(&["NOTIFICATIONS_FROM_NAME"]) })
+            ConfigurationError::new(message)
+        })?;
+        let from = Mailbox::named(address, environment.text(&["NOTIFICATIONS_FROM_NAME"]))
+            .map_err(|why| ConfigurationError::new(format!("`NOTIFICATIONS_FROM_NAME` {why}")))?;
+        Ok(Self { relay: relay(environment)?, from })
     }
 }
 

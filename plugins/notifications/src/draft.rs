@@ -1,12 +1,13 @@
 //! What somebody wants to be sent, read from any of the requests' forms and checked; nothing is decided here.
 
+mod mail;
 mod read;
 
-use lettre::Address;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::channel::{Channel, Priority};
+use crate::mailbox::Mailbox;
 
 pub(crate) use read::{Dialect, read, read_user};
 
@@ -25,6 +26,27 @@ pub(crate) struct Recipient {
     pub(crate) phone: Option<String>,
     pub(crate) push_token: Option<String>,
     pub(crate) platform: Option<String>,
+    pub(crate) mail: MailOptions,
+}
+
+/// What an e-mail says beside its recipient and content.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct MailOptions {
+    pub(crate) cc: Vec<Mailbox>,
+    pub(crate) bcc: Vec<Mailbox>,
+    /// `None` for the configured sender.
+    pub(crate) from: Option<Mailbox>,
+    pub(crate) reply_to: Vec<Mailbox>,
+    pub(crate) list_unsubscribe: Vec<String>,
+}
+
+impl Recipient {
+    /// Where an e-mail goes; `None` without an address, or with one that cannot be written.
+    pub(crate) fn mailbox(&self) -> Option<Mailbox> {
+        let address = crate::mailbox::parse_address(self.email.as_deref()?).ok()?;
+        Mailbox::named(address, self.name.clone()).ok()
+    }
 }
 
 /// A file that goes with an e-mail; its content stays in base64 until it is sent.
@@ -61,12 +83,4 @@ pub(crate) struct Draft {
 /// Whether a text can stand in a header or name something: not empty, not huge, no control characters.
 pub(crate) fn is_name(text: &str, longest: usize) -> bool {
     !text.trim().is_empty() && text.len() <= longest && !text.chars().any(char::is_control)
-}
-
-/// Why an address cannot be written to; `None` where it can.
-pub(crate) fn email_fault(text: &str) -> Option<&'static str> {
-    if text.chars().any(char::is_control) {
-        return Some("must not contain line breaks or control characters");
-    }
-    text.parse::<Address>().is_err().then_some("must be an e-mail address")
 }

@@ -1,12 +1,16 @@
 //! The ways out: each hands one message to one provider and tells what became of it. None retries by itself.
 
 mod email;
+mod mail;
 mod realtime;
 mod sms;
+mod smtp;
+mod tls_stream;
 
 use std::fmt;
 
-pub(crate) use email::{Email, Mail};
+pub(crate) use email::Email;
+pub(crate) use mail::Mail;
 pub(crate) use realtime::{Presence, Realtime};
 pub(crate) use sms::Sms;
 

@@ -3,8 +3,9 @@
 use kit::{FieldError, Fields};
 use serde_json::{Map, Value, json};
 
-use super::{Attachment, Draft, MOST_ATTACHMENTS, NAME_BYTES, Recipient, TITLE_BYTES, email_fault, is_name};
+use super::{Attachment, Draft, MOST_ATTACHMENTS, NAME_BYTES, Recipient, TITLE_BYTES, is_name, mail};
 use crate::channel::{Channel, Priority};
+use crate::mailbox::Mailbox;
 use crate::time;
 
 /// Which client speaks: what may be left out differs.
@@ -22,7 +23,7 @@ pub(crate) fn read(mut fields: Fields, dialect: Dialect, channels: &[Channel]) -
     let draft = Draft {
         user_id: read_user(&mut fields),
         channels: read_channels(&mut fields, dialect, channels),
-        to: read_recipient(&mut fields),
+        to: read_recipient(&mut fields, &mut content),
         kind: name(&mut fields, &["type", "notificationType"]).unwrap_or_else(|| "notification".to_owned()),
         category: name(&mut fields, &["category"]).unwrap_or_else(|| "system".to_owned()),
         priority: read_priority(&mut fields),
@@ -142,14 +143,14 @@ fn read_channels(fields: &mut Fields, dialect: Dialect, otherwise: &[Channel]) -
     channels
 }
 
-fn read_recipient(fields: &mut Fields) -> Recipient {
+fn read_recipient(fields: &mut Fields, content: &mut Fields) -> Recipient {
     let mut to = match fields.take("to") {
         // The short form of mail programs.
         Some(Value::String(email)) => Fields::new(json!({"email": email})),
         Some(value) => Fields::new(value),
         None => Fields::new(json!({})),
     };
-    let recipient = Recipient {
+    let mut recipient = Recipient {
         email: text(&mut to, &["email"]).or_else(|| text(fields, &["email"])).filter(|text| !text.trim().is_empty()),
         name: text(&mut to, &["name"]),
         phone: text(&mut to, &["phone", "phone_number", "phoneNumber"])
@@ -157,14 +158,20 @@ fn read_recipient(fields: &mut Fields) -> Recipient {
         push_token: text(&mut to, &["push_token", "pushToken", "token"])
             .or_else(|| text(fields, &["pushToken", "push_token"])),
         platform: text(&mut to, &["platform"]),
+        mail: mail::read(fields, content),
     };
     if let Err(errors) = to.finish() {
         for error in errors {
             fields.reject(&format!("to.{}", error.field), &error.message);
         }
     }
-    if let Some(why) = recipient.email.as_deref().and_then(email_fault) {
-        fields.reject("to.email", why);
+    match recipient.email.as_deref().map(Mailbox::parse) {
+        Some(Ok(mailbox)) => {
+            recipient.name = recipient.name.filter(|name| !name.trim().is_empty()).or(mailbox.name);
+            recipient.email = Some(mailbox.address);
+        }
+        Some(Err(why)) => fields.reject("to.email", why),
+        None => {}
     }
     for (field, value) in
         [("to.name", &recipient.name), ("to.phone", &recipient.phone), ("to.platform", &recipient.platform)]

@@ -1,12 +1,11 @@
 //! Turns a draft into what each channel will say: fills in templates, picks parts, refuses what could become a header.
 
-use kit::FieldError;
 use serde_json::{Map, Value, json};
 
-use super::Refusal;
-use crate::app::App;
+use super::refusal::Refusal;
 use crate::draft::{Draft, is_name};
-use crate::templates::{Rendered, Template};
+use crate::state::App;
+use crate::templates::{Rendered, Template, TemplateError};
 
 /// The longest subject, in bytes.
 const SUBJECT_BYTES: usize = 1000;
@@ -60,13 +59,13 @@ async fn render(app: &App, draft: &Draft) -> Result<Rendered, Refusal> {
         ..Template::default()
     };
     let Some(name) = draft.template.as_deref() else {
-        let rendered = fill_inline(app, &inline, &draft.variables)?;
+        let rendered = fill_inline(app, &inline, &draft.variables).await?;
         return in_default_template(app, draft, rendered).await;
     };
     let template = find(app, name).await?.ok_or_else(|| Refusal::UnknownTemplate(name.to_owned()))?;
-    let filled = fill(app, &template, &draft.variables)?;
+    let filled = fill(app, &template, &draft.variables).await?;
     // What a template lacks, the message itself may bring.
-    let inline = fill_inline(app, &inline, &draft.variables)?;
+    let inline = fill_inline(app, &inline, &draft.variables).await?;
     Ok(Rendered {
         subject: filled.subject.or(inline.subject),
         html: filled.html.or(inline.html),
@@ -87,7 +86,7 @@ async fn in_default_template(app: &App, draft: &Draft, rendered: Rendered) -> Re
     let mut variables = draft.variables.clone();
     variables.insert("title".to_owned(), json!(rendered.subject));
     variables.insert("body".to_owned(), json!(rendered.text));
-    let filled = fill(app, &template, &variables)?;
+    let filled = fill(app, &template, &variables).await?;
     Ok(Rendered { html: filled.html, ..rendered })
 }
 
@@ -97,26 +96,28 @@ pub(crate) async fn find(app: &App, name: &str) -> Result<Option<Template>, Refu
     Ok(stored.or_else(|| app.templates.get(name).cloned()))
 }
 
-fn fill(app: &App, template: &Template, variables: &Map<String, Value>) -> Result<Rendered, Refusal> {
-    app.templates.render(template, variables).map_err(|why| Refusal::invalid("variables", &why))
+async fn fill(app: &App, template: &Template, variables: &Map<String, Value>) -> Result<Rendered, Refusal> {
+    app.templates.render(template, variables).await.map_err(|error| match error {
+        TemplateError::Broken { part, why } => {
+            Refusal::invalid("variables", &format!("the {part} of template `{}`: {why}", template.name))
+        }
+        TemplateError::Busy => Refusal::Busy,
+    })
 }
 
 /// Content is a template where variables come with it, and taken as it is where none do: braces are no fault then.
-fn fill_inline(app: &App, content: &Template, variables: &Map<String, Value>) -> Result<Rendered, Refusal> {
+async fn fill_inline(app: &App, content: &Template, variables: &Map<String, Value>) -> Result<Rendered, Refusal> {
     if variables.is_empty() {
         let Template { subject, html, text, .. } = content.clone();
         return Ok(Rendered { subject, html, text, ..Rendered::default() });
     }
-    app.templates.render(content, variables).map_err(|why| Refusal::invalid("content", &why))
+    app.templates.render(content, variables).await.map_err(|error| match error {
+        TemplateError::Broken { part, why } => Refusal::invalid("content", &format!("the {part}: {why}")),
+        TemplateError::Busy => Refusal::Busy,
+    })
 }
 
 fn subject_of(body: &str, kind: &str) -> String {
     let line = body.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or(kind);
     line.chars().filter(|letter| !letter.is_control()).take(MADE_SUBJECT_LETTERS).collect()
-}
-
-impl Refusal {
-    pub(super) fn invalid(field: &str, message: &str) -> Self {
-        Self::Invalid(vec![FieldError { field: field.to_owned(), message: message.to_owned() }])
-    }
 }

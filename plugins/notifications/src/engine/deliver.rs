@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{InAppEvent, digest};
-use crate::app::App;
+use super::digest;
+use super::event::InAppEvent;
 use crate::channel::{Channel, State};
 use crate::channels::{Email, Mail, Outcome};
 use crate::database::DatabaseError;
+use crate::state::App;
 use crate::store::{Claimed, Ending, Payload};
 use crate::time::{iso, now, span};
 
@@ -66,7 +67,7 @@ pub(super) async fn deliver(app: &App, begun: Vec<Claimed>) {
     }
     // Those that were begun before are ended by whoever began them.
     for claimed in together.iter().skip(known) {
-        app.worker.end(&claimed.id);
+        app.backlog.end(&claimed.id);
     }
 }
 
@@ -113,13 +114,21 @@ async fn hand_over(app: &App, channel: Channel, payload: &Payload) -> Result<Out
 }
 
 async fn hand_over_email(app: &App, email: &Email, payload: &Payload) -> Result<Outcome, DatabaseError> {
-    let room = if payload.has_attachments { app.worker.large.acquire().await.ok() } else { None };
+    let room = if payload.has_attachments { app.backlog.large.acquire().await.ok() } else { None };
     let attachments = if payload.has_attachments { app.store.attachments(&payload.id).await? } else { Vec::new() };
     let part = |name: &str| payload.content[name].as_str();
+    let Some(to) = payload.recipient.mailbox() else {
+        return Ok(Outcome::Rejected("the recipient's address cannot be written".to_owned()));
+    };
+    let options = &payload.recipient.mail;
     let mail = Mail {
         id: &format!("{}:{}", payload.id, Channel::Email),
-        to: payload.recipient.email.as_deref().unwrap_or_default(),
-        to_name: payload.recipient.name.as_deref(),
+        from: options.from.as_ref(),
+        to: &to,
+        cc: &options.cc,
+        bcc: &options.bcc,
+        reply_to: &options.reply_to,
+        list_unsubscribe: &options.list_unsubscribe,
         subject: part("subject").unwrap_or(&payload.title),
         text: part("text"),
         html: part("html"),
@@ -186,9 +195,9 @@ async fn finish(
     let endings: Vec<Ending> = together.iter().map(ending).collect();
     let is_failure = matches!(state, State::Failed | State::Bounced);
     // What was handed over must not be handed over again: that is noted, however long the database is away.
-    app.worker.left_queue(endings.len());
+    app.backlog.left_queue(endings.len());
     until_stored(app, Note::Finished(&endings)).await;
-    let counter = if is_failure { &app.worker.failed } else { &app.worker.completed };
+    let counter = if is_failure { &app.backlog.failed } else { &app.backlog.completed };
     counter.fetch_add(endings.len() as u64, std::sync::atomic::Ordering::Relaxed);
     for (claimed, ending) in together.iter().zip(&endings) {
         app.counters.count(channel, state);

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use handlebars::html_escape;
 use serde_json::json;
 
-use super::worker::lease_end;
-use crate::app::App;
+use super::lease::lease_end;
+use crate::state::App;
 use crate::store::{Claimed, Payload};
 use crate::time::now;
 
@@ -17,8 +17,8 @@ const ENTRY_LETTERS: usize = 500;
 pub(super) async fn gather(app: &App, mut begun: Vec<Claimed>) -> Vec<Claimed> {
     let Some(first) = begun.first().filter(|first| first.digest.is_some()) else { return begun };
     let now = now();
-    match app.store.claim_digest(&app.worker.instance, first, now, lease_end(now)).await {
-        Ok(rest) => begun.extend(rest.into_iter().filter(|claimed| app.worker.begin(&claimed.id))),
+    match app.store.claim_digest(app.backlog.instance(), first, now, lease_end(now)).await {
+        Ok(rest) => begun.extend(rest.into_iter().filter(|claimed| app.backlog.begin(&claimed.id))),
         Err(error) => tracing::warn!(%error, "a digest goes out in parts"),
     }
     begun

@@ -1,30 +1,19 @@
 //! Takes a message in: decides for each channel what will happen, stores it, and only then says so.
 
-use kit::FieldError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::InAppEvent;
 use super::content::{Content, compose};
-use crate::app::App;
+use super::event::InAppEvent;
+use super::refusal::{ChannelResult, Refusal};
 use crate::channel::{Channel, State};
 use crate::database::DatabaseError;
-use crate::draft::{Draft, Recipient};
+use crate::draft::{Draft, MailOptions, Recipient};
 use crate::preferences::{Preferences, Subject, TRANSACTIONAL, Verdict};
+use crate::state::App;
 use crate::store::{Acceptance, Ending, NewDelivery, NewMessage, NotAccepted, Remembered};
 use crate::time::{iso, now, span};
-
-/// What happens on one channel, in words.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ChannelResult {
-    pub(crate) channel: String,
-    pub(crate) status: String,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) error: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none", default, rename = "deliverAt")]
-    pub(crate) deliver_at: Option<String>,
-}
 
 /// A message that was stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -49,35 +38,6 @@ pub(crate) struct Origin {
     pub(crate) content: String,
 }
 
-/// Why a message was not stored.
-#[derive(Debug)]
-pub(crate) enum Refusal {
-    Invalid(Vec<FieldError>),
-    UnknownTemplate(String),
-    /// No channel can take it: none is configured or has an address.
-    NoChannel(Vec<ChannelResult>),
-    /// The user does not want it on any of the channels.
-    Unwanted(Vec<ChannelResult>),
-    Limited {
-        channel: Channel,
-        limit: u32,
-        opens_at: i64,
-    },
-    QueueFull {
-        current: i64,
-        limit: i64,
-    },
-    /// The key was used with another content.
-    KeyReused,
-    Database(DatabaseError),
-}
-
-impl From<DatabaseError> for Refusal {
-    fn from(error: DatabaseError) -> Self {
-        Self::Database(error)
-    }
-}
-
 /// A channel with what was decided for it.
 struct Decision {
     delivery: NewDelivery,
@@ -99,8 +59,7 @@ pub(crate) async fn take(app: &App, draft: Draft, origin: &Origin) -> Result<Acc
             return Err(nothing_taken(&decisions));
         }
         let queued = decisions.iter().filter(|decision| decision.delivery.state == State::Queued).count();
-        let reserved =
-            app.worker.reserve(queued).await.map_err(|(current, limit)| Refusal::QueueFull { current, limit })?;
+        let reserved = app.backlog.reserve(queued).map_err(|(current, limit)| Refusal::QueueFull { current, limit })?;
         match store(app, &message, &decisions, (&draft, origin)).await {
             Ok(accepted) => {
                 reserved.keep();
@@ -133,6 +92,11 @@ fn decide(app: &App, draft: &Draft, channel: Channel, preferences: &Preferences,
     if let Some(why) = missing_address(&draft.to, channel) {
         return refuse(State::Failed, "no_recipient", why.to_owned());
     }
+    if channel == Channel::Email
+        && let Some(why) = unwritable(app, &draft.to)
+    {
+        return refuse(State::Failed, "invalid_recipient", why);
+    }
     let subject = Subject {
         channel,
         category: &draft.category,
@@ -144,8 +108,8 @@ fn decide(app: &App, draft: &Draft, channel: Channel, preferences: &Preferences,
     let (due_at, digest, is_held) = match preferences.judge(subject, wanted_at, app.config.quiet_hours) {
         Verdict::Refused(why) => return refuse(State::Skipped, "skipped", why),
         Verdict::Now => (wanted_at, None, false),
-        // A file goes out by itself: many in one e-mail would be more than a mail server takes.
-        Verdict::Later(time, digest) => (time, digest.filter(|_| draft.attachments.is_empty()), true),
+        // What has files, copies or a sender of its own cannot be one of many in an e-mail.
+        Verdict::Later(time, digest) => (time, digest.filter(|_| is_plain(draft)), true),
     };
     let (state, status) = match (due_at > at, is_held, channel) {
         (true, true, _) => (State::Pending, "deferred"),
@@ -167,6 +131,19 @@ fn missing_address(to: &Recipient, channel: Channel) -> Option<&'static str> {
         Channel::Sms => (!is_there(&to.phone)).then_some("no phone number: send `to.phone` or `phone`"),
         Channel::Push => (!is_there(&to.push_token)).then_some("no push token: send `to.push_token` or `pushToken`"),
     }
+}
+
+/// Why an e-mail to these addresses cannot be handed over.
+fn unwritable(app: &App, to: &Recipient) -> Option<String> {
+    let email = app.channels.email.as_ref().ok()?;
+    let mail = &to.mail;
+    let mailbox = to.mailbox();
+    let all = mailbox.iter().chain(&mail.cc).chain(&mail.bcc).chain(&mail.reply_to).chain(&mail.from);
+    all.into_iter().find_map(|mailbox| email.fault(mailbox))
+}
+
+fn is_plain(draft: &Draft) -> bool {
+    draft.attachments.is_empty() && draft.to.mail == MailOptions::default()
 }
 
 fn limit_channel(decisions: &mut [Decision], channel: Channel, opens_at: i64) {
@@ -277,7 +254,7 @@ fn message(id: String, draft: &Draft, content: &Content, at: i64) -> NewMessage 
 
 /// Tells realtime and the workers of what was stored.
 fn announce(app: &App, message: &NewMessage, draft: &Draft, decisions: &[Decision]) {
-    app.worker.wake();
+    app.backlog.wake();
     if !decisions.iter().any(|decision| decision.delivery.state == State::Delivered) {
         return;
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use kit::signature;
 
-use crate::app::App;
 use crate::chain::chain;
+use crate::state::App;
 use crate::store::WebhookCall;
 use crate::time::{iso, now, span};
 
@@ -20,10 +20,10 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Calls until a stop is asked for.
 pub(crate) async fn run(app: Arc<App>) {
-    while !app.worker.is_stopping() {
+    while !app.backlog.is_stopping() {
         let called = if app.is_migrated() { call_due(&app).await } else { 0 };
         if called == 0 {
-            tokio::time::sleep(app.config.poll_interval).await;
+            app.backlog.sleep(app.config.poll_interval).await;
         }
     }
 }

@@ -9,9 +9,9 @@ use kit::{Failure, FieldError, JsonObject};
 use serde_json::{Value, json};
 
 use super::{Parameters, Shared, check_name, checked, failed, fault, invalid, not_found};
-use crate::app::App;
 use crate::channel::Channel;
 use crate::draft::read_user;
+use crate::state::App;
 use crate::store::{Filter, Message};
 use crate::time::now;
 

@@ -23,10 +23,10 @@ use axum::routing::{delete, get, post, put};
 use kit::{Failure, FieldError, Fields, clock};
 use serde_json::json;
 
-use crate::app::App;
 use crate::database::DatabaseError;
 use crate::draft::{NAME_BYTES, is_name};
 use crate::engine::Refusal;
+use crate::state::App;
 use crate::time;
 
 type Shared = State<Arc<App>>;
@@ -138,6 +138,11 @@ fn check_name(field: &str, name: &str) -> Result<(), Failure> {
     Err(fault(field, "must be printable, not empty and not longer than 200 bytes"))
 }
 
+/// Too many templates are being rendered.
+fn busy() -> Failure {
+    Failure::new(StatusCode::SERVICE_UNAVAILABLE, "too many templates are being rendered; try again later")
+}
+
 /// A refusal as an answer; what the user does not want is told apart by the routes.
 fn refused(refusal: Refusal) -> Failure {
     let failure = match refusal {
@@ -163,6 +168,7 @@ fn refused(refusal: Refusal) -> Failure {
             let error = "the idempotency key was used for a request with another content";
             Failure::new(StatusCode::UNPROCESSABLE_ENTITY, error).with("reason", json!("idempotency_key_reused"))
         }
+        Refusal::Busy => busy(),
         Refusal::Database(error) => storage_failure(&error),
     };
     failure.with("success", json!(false))

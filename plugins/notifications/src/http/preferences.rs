@@ -6,9 +6,9 @@ use kit::{Failure, Fields, JsonObject};
 use serde_json::{Value, json};
 
 use super::{Shared, check_name, failed, fault, invalid};
-use crate::app::App;
 use crate::draft::read_user;
 use crate::preferences::{read_merge, read_rules};
+use crate::state::App;
 
 /// `GET /preferences/:userId`.
 pub(super) async fn show(State(app): Shared, Path(user_id): Path<String>) -> Result<Json<Value>, Failure> {

@@ -9,10 +9,10 @@ use kit::{Failure, FieldError, Fields, JsonObject};
 use serde_json::{Value, json};
 
 use super::{Shared, checked, fault, invalid, refused};
-use crate::app::App;
 use crate::channel::Channel;
 use crate::draft::{Dialect, Draft, NAME_BYTES, is_name, read};
 use crate::engine::{Accepted, Origin, Refusal, take};
+use crate::state::App;
 
 /// The most messages of one request.
 const MOST_AT_ONCE: usize = 1000;
@@ -211,6 +211,7 @@ fn entry_result(app: &App, place: usize, result: Result<Accepted, Refusal>) -> V
                 Refusal::Limited { channel, .. } => format!("the user's limit of {channel} messages is reached"),
                 Refusal::QueueFull { .. } => "the queue of deliveries is full".to_owned(),
                 Refusal::KeyReused => "the idempotency key was used with another content".to_owned(),
+                Refusal::Busy => "too many templates are being rendered".to_owned(),
                 Refusal::Database(error) => error.to_string(),
             };
             let mut value = json!({"success": false, "error": error});

@@ -8,7 +8,7 @@ use kit::Failure;
 use serde_json::{Value, json};
 
 use super::{Parameters, Shared, failed, fault};
-use crate::app::App;
+use crate::state::App;
 use crate::store::rate;
 use crate::time::now;
 

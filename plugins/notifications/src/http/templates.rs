@@ -8,11 +8,11 @@ use axum::http::StatusCode;
 use kit::{Failure, Fields, JsonObject};
 use serde_json::{Value, json};
 
-use super::{Shared, checked, failed, fault, not_found, refused};
-use crate::app::App;
+use super::{Shared, busy, checked, failed, fault, not_found, refused};
 use crate::draft::{NAME_BYTES, is_name};
 use crate::engine::find_template;
-use crate::templates::Template;
+use crate::state::App;
+use crate::templates::{Template, TemplateError};
 use crate::time::now;
 
 /// The longest part, in bytes.
@@ -82,7 +82,10 @@ async fn store(app: &App, name: String, mut fields: Fields) -> Result<Json<Value
         fields.reject("text", "one of text, html, push_body, sms is required");
     }
     checked(fields)?;
-    template.check().map_err(|(part, why)| fault(part, &why))?;
+    app.templates.check(&template).await.map_err(|error| match error {
+        TemplateError::Broken { part, why } => fault(part, &why),
+        TemplateError::Busy => busy(),
+    })?;
     app.store.store_template(&template, now()).await.map_err(failed)?;
     Ok(Json(json!({"success": true, "template": template.to_json()})))
 }

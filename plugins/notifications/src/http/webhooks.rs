@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 use super::{Parameters, Shared, check_name, checked, failed, fault, not_found};
-use crate::app::App;
 use crate::channel::Channel;
 use crate::draft::read_user;
 use crate::preferences::read_rules;
+use crate::state::App;
 use crate::store::{Report, Webhook};
 use crate::time::now;
 

@@ -17,6 +17,7 @@ pub(crate) use messages::{Filter, Message};
 pub(crate) use queue::{Claimed, Ending, Payload};
 pub(crate) use records::{PushSubscription, Webhook, WebhookCall};
 pub(crate) use statistics::{Report, rate};
+pub(crate) use upkeep::Before;
 
 /// The stored state over one database.
 pub(crate) struct Store {

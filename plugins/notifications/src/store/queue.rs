@@ -192,6 +192,13 @@ impl Store {
         self.database.transaction(claimed.iter().map(statement).collect()).await
     }
 
+    /// Gives back what was taken and not begun; it does not count as an attempt.
+    pub(crate) async fn give_back(&self, claimed: &[Claimed]) -> Result<u64, DatabaseError> {
+        let sql = "UPDATE np_notifications_deliveries
+            SET attempts = attempts - 1, lease_until = 0, claimed_by = NULL WHERE id = $1 AND status = 'queued'";
+        self.database.transaction(claimed.iter().map(|one| Statement::new(sql, values![&one.id])).collect()).await
+    }
+
     /// How many deliveries wait for a worker, and how many for their time.
     pub(crate) async fn waiting(&self) -> Result<(i64, i64), DatabaseError> {
         let sql = "SELECT (SELECT COUNT(*) FROM np_notifications_deliveries WHERE status = 'queued'),

@@ -2,12 +2,20 @@
 //!
 //! Each gives a value, never text of its own, so that HTML parts escape what comes of it.
 
-use handlebars::{Context, Handlebars, Helper, HelperDef, JsonRender, RenderContext, RenderError, ScopedJson};
+use std::cmp::Ordering;
+
+use handlebars::{
+    Context, Handlebars, Helper, HelperDef, HelperResult, JsonRender, Output, RenderContext, RenderError,
+    RenderErrorReason, Renderable, ScopedJson,
+};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use super::{blocks, budget};
+
 type Calculation = fn(&[Value]) -> Value;
+type Holds = fn(&Value, &Value) -> bool;
 
 /// A helper that is a function of its parameters.
 struct Function(Calculation);
@@ -20,13 +28,127 @@ impl HelperDef for Function {
         _: &'rc Context,
         _: &mut RenderContext<'reg, 'rc>,
     ) -> Result<ScopedJson<'rc>, RenderError> {
-        let parameters: Vec<Value> = helper.params().iter().map(|parameter| parameter.value().clone()).collect();
-        Ok(ScopedJson::Derived(self.0(&parameters)))
+        Ok(ScopedJson::Derived(self.0(&parameters(helper)?)))
+    }
+}
+
+/// The parameters of a call, each charged for what copying it costs.
+fn parameters(helper: &Helper<'_>) -> Result<Vec<Value>, RenderError> {
+    let mut parameters = Vec::with_capacity(helper.params().len());
+    for parameter in helper.params() {
+        budget::charge_value(parameter.value())?;
+        parameters.push(parameter.value().clone());
+    }
+    Ok(parameters)
+}
+
+/// `{{join list ", "}}`: the entries of a list with a text between them.
+struct Join;
+
+impl HelperDef for Join {
+    fn call_inner<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+    ) -> Result<ScopedJson<'rc>, RenderError> {
+        let parameters = parameters(helper)?;
+        let separators = parameters.first().and_then(Value::as_array).map_or(0, Vec::len);
+        let longest = parameters.get(1).and_then(Value::as_str).map_or(2, str::len);
+        budget::charge_bytes(separators.saturating_mul(longest))?;
+        Ok(ScopedJson::Derived(join(&parameters)))
+    }
+}
+
+/// `{{eq a b}}` and its relatives, as a value and as a block.
+struct Comparison {
+    name: &'static str,
+    holds: Holds,
+}
+
+impl Comparison {
+    fn of(&self, helper: &Helper<'_>) -> Result<bool, RenderError> {
+        let parameter = |place| {
+            let missing = || RenderError::from(RenderErrorReason::ParamNotFoundForIndex(self.name, place));
+            helper.param(place).map(handlebars::PathAndJson::value).ok_or_else(missing)
+        };
+        let (left, right) = (parameter(0)?, parameter(1)?);
+        budget::charge_value(left)?;
+        Ok((self.holds)(left, right))
+    }
+}
+
+impl HelperDef for Comparison {
+    fn call<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        registry: &'reg Handlebars<'reg>,
+        context: &'rc Context,
+        render: &mut RenderContext<'reg, 'rc>,
+        out: &mut dyn Output,
+    ) -> HelperResult {
+        let holds = self.of(helper)?;
+        if !helper.is_block() {
+            return Ok(out.write(if holds { "true" } else { "false" })?);
+        }
+        match if holds { helper.template() } else { helper.inverse() } {
+            Some(template) => template.render(registry, context, render, out),
+            None => Ok(()),
+        }
+    }
+
+    fn call_inner<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+    ) -> Result<ScopedJson<'rc>, RenderError> {
+        Ok(ScopedJson::Derived(json!(self.of(helper)?)))
+    }
+}
+
+fn order(left: &Value, right: &Value) -> Option<Ordering> {
+    match (left, right) {
+        (Value::String(left), Value::String(right)) => Some(left.cmp(right)),
+        (Value::Bool(left), Value::Bool(right)) => Some(left.cmp(right)),
+        _ => {
+            let pair = [left.clone(), right.clone()];
+            number(&pair, 0)?.partial_cmp(&number(&pair, 1)?)
+        }
+    }
+}
+
+/// `{{lookup list place}}`, `{{lookup object "name"}}`.
+struct Lookup;
+
+impl HelperDef for Lookup {
+    fn call_inner<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+    ) -> Result<ScopedJson<'rc>, RenderError> {
+        budget::charge(1)?;
+        let parameter = |place| helper.param(place).map(handlebars::PathAndJson::value);
+        let found = match (parameter(0), parameter(1)) {
+            (Some(Value::Array(list)), Some(place)) => {
+                place.as_u64().and_then(|place| list.get(usize::try_from(place).ok()?))
+            }
+            (Some(Value::Object(fields)), Some(name)) => name.as_str().and_then(|name| fields.get(name)),
+            _ => None,
+        };
+        let found = found.unwrap_or(&Value::Null);
+        budget::charge_value(found)?;
+        Ok(ScopedJson::Derived(found.clone()))
     }
 }
 
 pub(super) fn register(engine: &mut Handlebars<'static>) {
-    let all: [(&str, Calculation); 9] = [
+    blocks::register(engine);
+    let all: [(&str, Calculation); 8] = [
         ("formatDate", format_date),
         ("currency", currency),
         ("upper", |given| json!(text(given, 0).to_uppercase())),
@@ -34,13 +156,26 @@ pub(super) fn register(engine: &mut Handlebars<'static>) {
         ("capitalize", capitalize),
         ("truncate", truncate),
         ("default", |given| given.iter().find(|value| is_something(value)).cloned().unwrap_or_default()),
-        ("join", join),
         ("length", length),
     ];
     for (name, function) in all {
         engine.register_helper(name, Box::new(Function(function)));
     }
-    // `eq`, `ne`, `lt`, `gt`, `lte`, `gte` are the language's own.
+    let comparisons: [(&str, Holds); 6] = [
+        ("eq", |left, right| left == right),
+        ("ne", |left, right| left != right),
+        ("gt", |left, right| order(left, right) == Some(Ordering::Greater)),
+        ("gte", |left, right| order(left, right).is_some_and(Ordering::is_ge)),
+        ("lt", |left, right| order(left, right) == Some(Ordering::Less)),
+        ("lte", |left, right| order(left, right).is_some_and(Ordering::is_le)),
+    ];
+    for (name, holds) in comparisons {
+        engine.register_helper(name, Box::new(Comparison { name, holds }));
+    }
+    engine.register_helper("join", Box::new(Join));
+    engine.register_helper("lookup", Box::new(Lookup));
+    // A request must not write to the log.
+    engine.unregister_helper("log");
 }
 
 fn is_something(value: &Value) -> bool {

@@ -25,9 +25,11 @@ macro_rules! on_both {
     };
 }
 
+mod attacks;
 mod contract;
 mod inbox;
 mod limits;
+mod mails;
 mod preferences;
 mod providers;
 mod sending;

@@ -4,11 +4,13 @@
 mod postgres;
 mod server;
 mod sink;
+mod smtp;
 mod web;
 
 pub(crate) use postgres::Postgres;
 pub(crate) use server::{Server, Storage};
 pub(crate) use sink::{Sink, text_of};
+pub(crate) use smtp::Smtp;
 pub(crate) use web::Web;
 
 use std::net::TcpListener;

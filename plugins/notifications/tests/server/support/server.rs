@@ -119,6 +119,11 @@ impl Server {
         self.folder.path().join("log")
     }
 
+    /// The SQLite file.
+    pub(crate) fn database_file(&self) -> PathBuf {
+        self.folder.path().join("data/notifications.db")
+    }
+
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::context::Context;
 use crate::docker::{ContainerSpec, Docker, EngineError, ExitWatch, label};
+use crate::environment::{waits_for_gateways, with_gateways};
 use crate::error::Error;
 use crate::fs;
 use crate::health::{Probe, Verdict};
@@ -132,7 +133,8 @@ impl Run<'_> {
             Action::CreateNetwork { name } => self.create_network(name).await?,
             Action::CreateVolume { name } => self.docker.create_volume(name, self.job.labels.clone()).await?,
             Action::CreateContainer { spec } => {
-                let spec = ContainerSpec { image: self.proven.image_id.clone(), ..(**spec).clone() };
+                let environment = self.environment(spec).await?;
+                let spec = ContainerSpec { image: self.proven.image_id.clone(), environment, ..(**spec).clone() };
                 let made = self.docker.create_container(&spec).await;
                 self.proven.container_id = made.map_err(EngineError::if_vanished)?;
             }
@@ -155,6 +157,22 @@ impl Run<'_> {
 
     fn plugin(&self) -> &str {
         self.job.plan.plugin.as_str()
+    }
+
+    /// The container's environment with the gateways of all networks that it will be on.
+    async fn environment(&self, spec: &ContainerSpec) -> Result<Vec<String>, Error> {
+        if !waits_for_gateways(&spec.environment) {
+            return Ok(spec.environment.clone());
+        }
+        let joined = self.job.plan.steps.iter().filter_map(|step| match &step.action {
+            Action::JoinNetwork { network, .. } => Some(network.as_str()),
+            _ => None,
+        });
+        let mut gateways = Vec::new();
+        for network in std::iter::once(spec.network.as_str()).chain(joined) {
+            gateways.extend(self.docker.gateways(network).await.map_err(EngineError::if_vanished)?);
+        }
+        Ok(with_gateways(&spec.environment, &gateways))
     }
 
     fn started(&self, what: &str) {

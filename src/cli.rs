@@ -227,9 +227,34 @@ pub struct EnvArguments {
     /// The plugins (default: all installed ones)
     #[arg(value_name = "NAME")]
     pub plugins: Vec<String>,
-    /// How the variables are written
+    /// Format of the output
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub format: EnvFormat,
+    /// Print addresses with this host name or IP address
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+    /// Where the frontend's server runs; the browser's addresses are the same
+    #[arg(long = "for", value_enum, default_value_t, value_name = "PLACE")]
+    pub place: Place,
+    /// Print what a server of the application needs: addresses, keys and passwords
+    #[arg(long)]
+    pub server: bool,
+    /// With --server: show keys and passwords
+    #[arg(long, requires = "server")]
+    pub reveal: bool,
+    /// With --server: write everything, secrets included, to FILE, which only you can read
+    #[arg(long, requires = "server", value_name = "FILE")]
+    pub write: Option<PathBuf>,
+}
+
+/// Where a server of the application runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Place {
+    /// On this machine
+    #[default]
+    Host,
+    /// In a container of the project's network
+    Container,
 }
 
 /// How variables are written.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use crate::env_file::{Assignment, assignments};
+use crate::environment::is_managed;
 use crate::package::manifest::{Manifest, Variable};
 use crate::ui::safe;
 
@@ -104,8 +105,11 @@ fn lines(manifest: &Manifest, answers: &BTreeMap<String, String>, elsewhere: Els
     let is_address = |variable: &&Variable| {
         manifest.requires.services.iter().any(|need| need.variable.as_ref() == Some(&variable.name))
     };
-    let (required, optional): (Vec<&Variable>, Vec<&Variable>) =
-        manifest.variables.iter().filter(|variable| !is_address(variable)).partition(|variable| variable.required);
+    let (required, optional): (Vec<&Variable>, Vec<&Variable>) = manifest
+        .variables
+        .iter()
+        .filter(|variable| !is_address(variable) && !is_managed(&variable.name))
+        .partition(|variable| variable.required);
     let declared = |variable: &Variable| {
         let words = [
             variable.required.then_some("required"),
@@ -156,7 +160,7 @@ fn comment(text: &str) -> String {
 
 /// A value so that [`assignments`] and shells read it back as it is. Single quotes go first: what is escaped in double ones
 /// is not read alike by all programs that read env files.
-fn quoted(value: &str) -> String {
+pub fn quoted(value: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:@,+*%=".contains(&byte);
     if value.bytes().all(is_plain) {
         return value.to_owned();

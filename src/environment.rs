@@ -10,6 +10,10 @@ use crate::values::Values;
 
 /// What plugins of one project know each other by.
 pub const INTERNAL_SECRET: &str = "PLUGIN_INTERNAL_SECRET";
+/// How the variable ends that lists who may call a plugin without its key, after the plugin's own prefix.
+const LOCAL_CALLERS: &str = "_LOCAL_CALLERS";
+/// The value of that variable until the container is created: the gateways of its networks are not known before.
+pub const GATEWAYS: &str = "{gateways}";
 
 /// The keys that every plugin gets where they are set: the backend's own.
 pub const CORE_KEYS: &[&str] = &[
@@ -158,13 +162,15 @@ impl Assembled {
     }
 }
 
-/// Assembles the environment. `services` are the addresses of services by name, used where the user gives none;
-/// `random` makes a secret of so many characters.
+/// Generates the value of a variable that nobody has set; `None` leaves it unset.
+pub type Generate<'a> = &'a dyn Fn(&Variable, usize) -> Option<String>;
+
+/// Assembles the environment. `services` are the addresses of services by name, used where the user gives none.
 pub fn assemble(
     manifest: &Manifest,
     variables: &Variables<'_>,
     services: &BTreeMap<String, String>,
-    random: &dyn Fn(usize) -> String,
+    generate: Generate<'_>,
 ) -> Assembled {
     let plugin = manifest.name.as_str();
     let mut assembled = Assembled::default();
@@ -180,10 +186,11 @@ pub fn assemble(
         }
     }
     for variable in &manifest.variables {
-        declared(variable, plugin, variables, random, &mut assembled);
+        declared(variable, plugin, variables, generate, &mut assembled);
     }
     place_services(manifest, variables, services, &mut assembled);
     place_ports(manifest, &mut assembled);
+    place_local_callers(manifest, &mut assembled);
     assembled.values.insert("SERVICE_NAME".into(), (plugin.to_owned(), ValueOrigin::Default));
     assembled
 }
@@ -192,14 +199,13 @@ fn declared(
     variable: &Variable,
     plugin: &str,
     variables: &Variables<'_>,
-    random: &dyn Fn(usize) -> String,
+    generate: Generate<'_>,
     assembled: &mut Assembled,
 ) {
     let names = std::iter::once(&variable.name).chain(&variable.aliases);
     let found = names.into_iter().find_map(|name| variables.find(plugin, name));
     let value = found.or_else(|| {
-        let length = variable.generated?;
-        let secret = random(length);
+        let secret = generate(variable, variable.generated?)?;
         assembled.generated.push((variable.name.clone(), secret.clone()));
         Some((secret, ValueOrigin::Generated))
     });
@@ -247,6 +253,36 @@ fn place_ports(manifest: &Manifest, assembled: &mut Assembled) {
             assembled.values.insert("PORT".into(), (main.port.to_string(), ValueOrigin::Default));
         }
     }
+}
+
+/// Callers on this machine need no key for ordinary routes, because every port is published on loopback alone
+/// (`docker/containers.rs`). The manager decides that; a value of the user's is overridden.
+fn place_local_callers(manifest: &Manifest, assembled: &mut Assembled) {
+    let key = format!("{}{LOCAL_CALLERS}", manifest.name.variable_prefix());
+    if manifest.variables.iter().any(|variable| variable.name == key) {
+        assembled.values.insert(key, (GATEWAYS.to_owned(), ValueOrigin::Default));
+    }
+}
+
+/// Whether the manager alone decides a variable's value.
+pub fn is_managed(variable: &str) -> bool {
+    variable.ends_with(LOCAL_CALLERS)
+}
+
+/// Puts the gateways of a container's networks into the variable that waits for them.
+pub fn with_gateways(environment: &[String], gateways: &[String]) -> Vec<String> {
+    let waits = format!("{LOCAL_CALLERS}={GATEWAYS}");
+    let fill = |line: &String| match line.strip_suffix(GATEWAYS) {
+        Some(key) if line.ends_with(&waits) => format!("{key}{}", gateways.join(",")),
+        _ => line.clone(),
+    };
+    environment.iter().map(fill).collect()
+}
+
+/// Whether a container's environment waits for [`with_gateways`].
+pub fn waits_for_gateways(environment: &[String]) -> bool {
+    let waits = format!("{LOCAL_CALLERS}={GATEWAYS}");
+    environment.iter().any(|line| line.ends_with(&waits))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@
 //! `commands/install/pipeline.rs` is that line as a function; `ui/` is the only place that prints, `settings` the only
 //! one that reads the environment, `docker/` the only one that names bollard, `http` the only one that names reqwest.
 
+pub mod address;
 pub mod apply;
 pub mod backend;
 pub mod cli;

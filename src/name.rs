@@ -55,6 +55,11 @@ impl PluginName {
         self.0.to_ascii_uppercase().replace('-', "_")
     }
 
+    /// The variable that holds the key of the plugin's callers: `FILE_PROCESSING_API_KEY`.
+    pub fn api_key_variable(&self) -> String {
+        format!("{}_API_KEY", self.variable_prefix())
+    }
+
     /// The variable that moves the plugin's main port: `FILE_PROCESSING_PORT`.
     pub fn port_variable(&self) -> String {
         format!("{}_PORT", self.variable_prefix())

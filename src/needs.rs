@@ -128,6 +128,19 @@ fn known(service: &str) -> Option<&'static Known> {
     KNOWN.iter().find(|known| known.name == service)
 }
 
+/// The variable that holds a service's own password, where the service has no accounts.
+pub fn password_variable(service: &str) -> Option<&'static str> {
+    known(service).and_then(|known| match known.login {
+        Login::Open { password, .. } => Some(password),
+        Login::Account { .. } => None,
+    })
+}
+
+/// Whether a variable is a service's own password.
+pub fn is_password(variable: &str) -> bool {
+    KNOWN.iter().any(|known| password_variable(known.name) == Some(variable))
+}
+
 /// Whether a word names a service and no plugin, unless a plugin of kind service has that name.
 pub fn is_service(word: &str) -> bool {
     known(word).is_some()

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::list::{of_plugins_alone, release_json};
+use crate::address;
 use crate::cli::InfoArguments;
 use crate::context::Context;
 use crate::error::Error;
@@ -121,7 +122,7 @@ impl Report for InfoReport {
                 line("proof", &proof_text(receipt));
                 line("image", &format!("{} ({})", receipt.image.reference, receipt.image.id));
                 for port in &receipt.ports {
-                    line("address", &format!("{} ({})", port.address(), port.name));
+                    line("address", &format!("{} ({})", address::of(port), port.name));
                 }
                 line("granted", &receipt.granted.join(", "));
                 line("volumes", &receipt.volumes.join(", "));

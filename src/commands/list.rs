@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::address;
 use crate::cli::ListArguments;
 use crate::context::Context;
 use crate::error::Error;
@@ -214,7 +215,7 @@ impl Report for InstalledReport {
                 "registry": receipt.registry,
                 "digest": receipt.digest,
                 "proof": receipt.proof,
-                "addresses": receipt.ports.iter().map(|port| json!({ "name": port.name, "address": port.address() })).collect::<Vec<_>>(),
+                "addresses": receipt.ports.iter().map(|port| json!({ "name": port.name, "address": address::of(port) })).collect::<Vec<_>>(),
                 "container": receipt.containers.first().map(|container| &container.name),
             })
         });
@@ -238,7 +239,7 @@ impl Report for InstalledReport {
                     receipt.plugin.as_str().to_owned(),
                     receipt.version.to_string(),
                     receipt.registry.clone(),
-                    receipt.ports.first().map(crate::state::ReceiptPort::address).unwrap_or_default(),
+                    receipt.ports.first().map(address::of).unwrap_or_default(),
                 ];
                 if self.is_detailed {
                     cells.push(receipt.description.clone());

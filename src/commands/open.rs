@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Map, Value};
 
+use crate::address;
 use crate::cli::OpenArguments;
 use crate::context::Context;
 use crate::error::Error;
@@ -37,7 +38,7 @@ pub fn run(cx: &Context, arguments: &OpenArguments) -> Result<OpenReport, Error>
         };
         return Err(Error::Usage { message, hint: Some(format!("see: nself plugin info {plugin}")) });
     };
-    let address = port.address();
+    let address = address::of(port);
     let may_open = !arguments.print && !cx.output.is_json() && cx.output.has_person() && address.starts_with("http://");
     let is_opened = may_open && open(&address);
     Ok(OpenReport { plugin, address, is_opened })

@@ -4,8 +4,9 @@
 use crate::docker::{Docker, EngineError};
 use crate::environment::Variables;
 use crate::name::PluginName;
-use crate::needs::{address_of, is_service};
-use crate::state::State;
+use crate::needs::{address_of, is_service, password_variable};
+use crate::package::Package;
+use crate::state::{Receipt, State};
 
 /// Where it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +42,19 @@ pub(crate) fn backend_address(variables: &Variables<'_>, service: &str, containe
     address_of(service, container, &|key| variables.find(service, key).map(|(value, _)| value))
 }
 
-/// The address of a service that is a plugin of ours, which asks for nothing.
-pub(crate) fn plugin_address(variables: &Variables<'_>, service: &str) -> Option<String> {
-    address_of(service, &variables.project.object_name(service), &|_| None).ok()
+/// The address of a service that is a plugin of ours, with its password where it asks for one.
+pub(crate) fn plugin_address(state: &State, variables: &Variables<'_>, service: &str) -> Option<String> {
+    let receipt = service.parse().ok().and_then(|name| state.receipt(&variables.project.name, &name).ok().flatten());
+    let has_password = receipt.is_some_and(|receipt| has_password(state, &receipt));
+    let setting = |key: &str| if has_password { variables.find(service, key).map(|(value, _)| value) } else { None };
+    address_of(service, &variables.project.object_name(service), &setting).ok()
+}
+
+/// Whether an installed service asks for its password: it was given one, and its manifest knows the variable. Before 0.11
+/// the variable reached the container and meant nothing there.
+pub(crate) fn has_password(state: &State, receipt: &Receipt) -> bool {
+    let Some(key) = password_variable(receipt.plugin.as_str()) else { return false };
+    let manifest = Package::peek(&state.active_package(receipt.plugin.as_str()));
+    let is_declared = manifest.is_ok_and(|manifest| manifest.variables.iter().any(|variable| variable.name == key));
+    is_declared && receipt.variables.iter().any(|name| name == key)
 }

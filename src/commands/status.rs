@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::next;
+use crate::address;
 use crate::cli::NamesArguments;
 use crate::context::Context;
 use crate::docker::Observed;
@@ -15,7 +16,7 @@ use crate::error::Error;
 use crate::health::Verdict;
 use crate::package::Package;
 use crate::project::{Project, Strictness};
-use crate::state::{Receipt, ReceiptPort};
+use crate::state::Receipt;
 use crate::ui::{Report, Style, table};
 use crate::undo;
 use crate::values::Values;
@@ -66,7 +67,7 @@ pub async fn run(cx: &Context, arguments: &NamesArguments, schema: &'static str)
 fn unset_now(cx: &Context, variables: &Variables<'_>, receipt: &Receipt) -> Vec<String> {
     let manifest = Package::peek(&cx.state.active_package(receipt.plugin.as_str()));
     let unset = |manifest| {
-        let assembled = assemble(&manifest, variables, &BTreeMap::new(), &|length| "x".repeat(length));
+        let assembled = assemble(&manifest, variables, &BTreeMap::new(), &|_, length| Some("x".repeat(length)));
         next::unset(&manifest, &assembled)
     };
     manifest.map(unset).unwrap_or_default()
@@ -115,7 +116,7 @@ impl Report for StatusReport {
                 Verdict::Degraded(reason) | Verdict::Unhealthy(reason) => Some(reason),
                 Verdict::Healthy => None,
             };
-            let addresses = receipt.ports.iter().map(|port| json!({ "name": port.name, "address": port.address() }));
+            let addresses = receipt.ports.iter().map(|port| json!({ "name": port.name, "address": address::of(port) }));
             json!({
                 "plugin": receipt.plugin,
                 "version": receipt.version,
@@ -154,7 +155,7 @@ impl Report for StatusReport {
                     receipt.version.to_string(),
                     receipt.containers.first().map(|container| container.name.clone()).unwrap_or_default(),
                     plugin.container_state.clone(),
-                    receipt.ports.iter().map(ReceiptPort::address).collect::<Vec<_>>().join(", "),
+                    receipt.ports.iter().map(address::of).collect::<Vec<_>>().join(", "),
                     health,
                     format!("{:.1} s", Duration::from_millis(receipt.healthy_after_milliseconds).as_secs_f64()),
                 ]

@@ -8,9 +8,9 @@ use bollard::models::{
     VolumeCreateRequest,
 };
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, InspectContainerOptions, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
-    RemoveVolumeOptions, RenameContainerOptionsBuilder, RestartContainerOptionsBuilder, StartContainerOptions,
-    StopContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, InspectContainerOptions, InspectNetworkOptions, LogsOptionsBuilder,
+    RemoveContainerOptionsBuilder, RemoveVolumeOptions, RenameContainerOptionsBuilder, RestartContainerOptionsBuilder,
+    StartContainerOptions, StopContainerOptionsBuilder,
 };
 use futures_util::{Stream, StreamExt};
 use http_body_util::BodyExt;
@@ -197,6 +197,16 @@ impl Docker {
         };
         let made = self.client.create_network(request).await;
         made.map(drop).map_err(self.failed(format!("make the network `{name}`")))
+    }
+
+    /// The addresses of this machine on a network: where connections to a published port come from.
+    pub async fn gateways(&self, network: &str) -> Result<Vec<String>, EngineError> {
+        let found = self.client.inspect_network(network, None::<InspectNetworkOptions>).await;
+        let found = found.map_err(self.failed(format!("look at the network `{network}`")))?;
+        let configured = found.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
+        // With its prefix where the engine was given one.
+        let address = |text: String| text.split('/').next().unwrap_or_default().to_owned();
+        Ok(configured.into_iter().filter_map(|entry| entry.gateway).map(address).collect())
     }
 
     /// Removes a network; false when it was gone, or when containers still use it.

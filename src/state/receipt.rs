@@ -96,17 +96,6 @@ pub struct ReceiptPort {
     pub protocol: Protocol,
 }
 
-impl ReceiptPort {
-    /// The address to open.
-    pub fn address(&self) -> String {
-        let host = self.hostname.as_deref().unwrap_or("127.0.0.1");
-        match self.protocol {
-            Protocol::Http => format!("http://{host}:{}", self.host),
-            Protocol::Tcp => format!("{host}:{}", self.host),
-        }
-    }
-}
-
 impl From<&ReceiptPort> for PublishedPort {
     fn from(port: &ReceiptPort) -> Self {
         Self { host: port.host, container: port.container }

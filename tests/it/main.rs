@@ -8,6 +8,7 @@ mod support;
 mod cli;
 mod config;
 mod doctor;
+mod env;
 mod file_processing;
 mod hardening;
 mod health;

@@ -17,12 +17,13 @@ use crate::docker::{Docker, Observed};
 use crate::environment::{Variables, assemble};
 use crate::error::Error;
 use crate::name::{PluginName, PluginSpec};
-use crate::needs::ServiceNeed;
+use crate::needs::{ServiceNeed, password_variable};
 use crate::package::archive::Archive;
 use crate::package::manifest::Manifest;
 use crate::package::{Package, PackageError};
 use crate::plan::DEFAULT_MEMORY;
 use crate::preflight::{self, PortMover, Problem};
+use crate::registries::BUNDLED;
 use crate::registry::{ArchiveAddress, Ask, Catalog, RegistryError, Release};
 use crate::state::Receipt;
 
@@ -178,8 +179,21 @@ impl Ground<'_> {
             (None, None) => None,
         };
         problems.extend(too_old);
+        let missing_key = candidate.receipt.as_ref().and_then(|receipt| self.missing_key(receipt));
         let Candidate { name, standing, .. } = candidate;
-        PluginFacts { name, standing, ports, variables, services, privileges, problems, memory }
+        PluginFacts { name, standing, ports, variables, services, privileges, problems, memory, missing_key }
+    }
+
+    /// Bundled plugins have had a key since 0.11, and redis a password; `None` where it has one or needs none.
+    fn missing_key(&self, receipt: &Receipt) -> Option<String> {
+        if receipt.registry != BUNDLED {
+            return None;
+        }
+        if let Some(key) = password_variable(receipt.plugin.as_str()) {
+            return (!services::has_password(&self.cx.state, receipt)).then(|| key.to_owned());
+        }
+        let key = receipt.plugin.api_key_variable();
+        (receipt.health_port().is_some() && !receipt.variables.contains(&key)).then_some(key)
     }
 
     async fn ports(&self, candidate: &Candidate, problems: &mut Vec<Problem>) -> Vec<PortFacts> {
@@ -294,13 +308,13 @@ impl Ground<'_> {
             let name = &service.name;
             let address = match &service.provider {
                 Provider::Backend(container) => services::backend_address(self.variables, name, container).ok(),
-                _ => services::plugin_address(self.variables, name),
+                _ => services::plugin_address(&self.cx.state, self.variables, name),
             };
             Some((name.clone(), address?))
         };
         let addresses: BTreeMap<String, String> = services.iter().filter_map(address).collect();
         // Nothing is made here: the text only stands for a secret that an installation would make.
-        let assembled = assemble(manifest, self.variables, &addresses, &|length| "x".repeat(length));
+        let assembled = assemble(manifest, self.variables, &addresses, &|_, length| Some("x".repeat(length)));
         let (generated, mut missing) = (assembled.generated.len(), assembled.missing);
         // Told with the service that they are the address of.
         missing.retain(|variable| services.iter().all(|service| service.variable.as_ref() != Some(&variable.name)));

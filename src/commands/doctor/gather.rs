@@ -56,6 +56,8 @@ pub(super) struct Facts {
     /// Words of which nothing can be used.
     pub(super) unusable: Vec<(String, Trouble)>,
     pub(super) leftovers: Leftovers,
+    /// Host names of installed plugins that do not resolve.
+    pub(super) unresolved_names: Vec<String>,
 }
 
 /// What the engine told.
@@ -105,6 +107,7 @@ pub(super) async fn gather(
         values_trouble,
         is_backend_expected,
         network: told.map(|told| network_facts(&told.observed, &project, &variables)),
+        unresolved_names: unresolved_names(cx, &project.name),
         leftovers: leftovers::gather(cx, told.map(|told| &told.observed), others),
         engine: engine_facts(cx, engine),
         project: project_facts,
@@ -113,6 +116,12 @@ pub(super) async fn gather(
         plugins,
         unusable,
     })
+}
+
+fn unresolved_names(cx: &Context, project: &str) -> Vec<String> {
+    let receipts = cx.state.receipts(project).unwrap_or_default().into_iter().flatten();
+    let names = receipts.flat_map(|receipt| receipt.ports).filter_map(|port| port.hostname);
+    names.filter(|name| !crate::address::resolves(name)).collect()
 }
 
 /// The client of the doctor's questions.

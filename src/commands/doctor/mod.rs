@@ -54,6 +54,7 @@ fn judge(facts: &Facts) -> Vec<Finding> {
     findings.extend(surroundings::env_files(&facts.project));
     findings.extend(facts.network.iter().map(|network| surroundings::network(network, facts.is_backend_expected)));
     findings.push(surroundings::backend(&facts.backend));
+    findings.extend(surroundings::names(&facts.unresolved_names));
     findings.extend(registries::judge(&facts.registries));
     findings.extend(plugins::judge(&facts.plugins, &facts.unusable));
     findings.extend(leftovers::judge(&facts.leftovers));

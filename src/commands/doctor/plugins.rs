@@ -24,6 +24,8 @@ pub(super) struct PluginFacts {
     pub(super) problems: Vec<Problem>,
     /// Bytes; `None` where the manifest is not known.
     pub(super) memory: Option<u64>,
+    /// The key or password that it was installed without, before such were generated.
+    pub(super) missing_key: Option<String>,
 }
 
 /// Whether and how it is there.
@@ -149,6 +151,7 @@ fn one(facts: &PluginFacts) -> Vec<Finding> {
     findings.extend(facts.ports.iter().map(|port| port_line(facts, port)));
     findings.extend(variables(facts));
     findings.extend(facts.services.iter().map(|service| service_line(facts, service)));
+    findings.extend(facts.missing_key.as_ref().map(|key| missing_key(name, key)));
     findings.extend(facts.privileges.as_ref().map(|privileges| privilege_line(facts, privileges)));
     findings
 }
@@ -268,6 +271,18 @@ fn service_line(facts: &PluginFacts, service: &ServiceFacts) -> Finding {
             Finding::of_problem("services", name, problem)
         }
     }
+}
+
+/// An older installation stays open until it is replaced; the application must know the key by then.
+fn missing_key(name: &str, key: &str) -> Finding {
+    let message = format!(
+        "it was installed without {key}: anything that reaches its port may use it. The next version generates one, \
+         which your application's env file then needs"
+    );
+    Finding::warning("keys", name, message).mend(format!(
+        "replace it now and print the lines for that file: nself plugin install {name} --force && \
+         nself plugin env {name} --server --reveal"
+    ))
 }
 
 fn privilege_line(facts: &PluginFacts, privileges: &PrivilegeFacts) -> Finding {

@@ -23,6 +23,7 @@ fn facts(name: &str, standing: Standing) -> PluginFacts {
         privileges: Some(PrivilegeFacts { granted: Vec::new(), problem: None }),
         problems: Vec::new(),
         memory: Some(256 << 20),
+        missing_key: None,
     }
 }
 

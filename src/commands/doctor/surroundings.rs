@@ -95,6 +95,22 @@ pub(super) fn network(facts: &NetworkFacts, is_backend_expected: bool) -> Findin
         .mend("start the backend, then let the plugins join it: nself start && nself plugin restart")
 }
 
+/// Names of installed plugins' addresses that only browsers and curl resolve.
+pub(super) fn names(unresolved: &[String]) -> Option<Finding> {
+    let first = unresolved.first()?;
+    let message = format!(
+        "{} not resolve on this machine; 127.0.0.1 is printed instead",
+        match unresolved.len() {
+            1 => format!("{first} does"),
+            count => format!("{first} and {} more do", count - 1),
+        }
+    );
+    Some(
+        Finding::ok("names", "*.localhost", message)
+            .mend("to use the names in every program: sudo apt-get install libnss-myhostname"),
+    )
+}
+
 /// The backend CLI, with its version where it tells one.
 pub(super) type BackendFacts = Option<(PathBuf, Option<Version>)>;
 

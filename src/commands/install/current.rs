@@ -6,7 +6,6 @@ use crate::commands::next::unset;
 use crate::commands::target::Target;
 use crate::environment::{Assembled, assemble};
 use crate::error::Error;
-use crate::fs;
 use crate::health::Verdict;
 use crate::package::Package;
 use crate::package::manifest::Manifest;
@@ -60,7 +59,7 @@ pub(super) fn now(shared: &Shared<'_>, receipt: &Receipt, before: &Before) -> Re
         return Ok(None);
     };
     let manifest = package.manifest();
-    let assembled = assemble(manifest, &variables(shared, &before.values), &shared.services, &fs::random_secret);
+    let assembled = assemble(manifest, &variables(shared, &before.values), &shared.services, &shared.generator(before));
     let (wanted, _) = want(shared, (manifest, package.digest()), &assembled, before, "")?;
     Ok(Some(Now { config_hash: wanted.config_hash(), manifest: manifest.clone(), assembled }))
 }

@@ -168,6 +168,7 @@ async fn with_targets<T>(
         home,
         flags,
         services: BTreeMap::new(),
+        passwords: BTreeMap::new(),
         policy: policy(arguments.verify),
         allow_http: arguments.registries.allow_http,
         is_offline: arguments.registries.offline,
@@ -212,7 +213,10 @@ async fn bring_along(
     let variables = variables(shared, &values);
     let can_ask = cx.output.has_person() && !cx.output.is_json();
     let policy = services::Policy::of(request.arguments, &variables, can_ask);
-    shared.services = services::provide(finder, docker, &variables, (found, policy)).await?;
+    let addresses = services::provide(finder, docker, &variables, (found, policy)).await?;
+    let passwords = services::passwords(shared, &variables, (&addresses, found)).await?;
+    shared.services = services::with_passwords(&variables, addresses, &passwords);
+    shared.passwords = passwords;
     Ok(())
 }
 

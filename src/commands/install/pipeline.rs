@@ -13,7 +13,8 @@ use crate::error::Error;
 use crate::fs;
 use crate::health::Verdict;
 use crate::name::{Digest, PluginName};
-use crate::package::manifest::Manifest;
+use crate::needs;
+use crate::package::manifest::{Manifest, Variable};
 use crate::package::recipe::Recipe;
 use crate::package::{Package, VerifyPolicy};
 use crate::plan::{self, Activation, ImageNeed, Plan, Situation, Wanted};
@@ -60,6 +61,8 @@ pub(super) struct Shared<'a> {
     pub(super) fitness: Fitness,
     /// The addresses of services that plugins need, by the service's name.
     pub(super) services: BTreeMap<String, String>,
+    /// Passwords of services that this command installs, by variable: their dependents get the same.
+    pub(super) passwords: BTreeMap<String, String>,
     /// Whether the project's network was there before this command made it.
     pub(super) had_network: OnceLock<bool>,
     /// Ports that a plugin of this command has claimed.
@@ -70,6 +73,17 @@ impl Shared<'_> {
     /// Whether the user grants a plugin what it asks for beyond the hardened defaults.
     pub(super) fn grants(&self, plugin: &PluginName) -> bool {
         self.allow_privileged || self.granted.contains(plugin)
+    }
+
+    /// How values are generated for a plugin. A service that is there already gets no password, because the applications
+    /// that use it do not know one.
+    pub(super) fn generator(&self, before: &Before) -> impl Fn(&Variable, usize) -> Option<String> {
+        let is_installed = before.receipt.is_some();
+        move |variable, length| match self.passwords.get(&variable.name) {
+            Some(password) => Some(password.clone()),
+            None if is_installed && needs::is_password(&variable.name) => None,
+            None => Some(fs::random_secret(length)),
+        }
     }
 
     fn take_lock(&self, plugin: &PluginName) -> Option<Lock> {
@@ -174,7 +188,7 @@ async fn stage_and_apply(
     let refused = |source| Error::Package { plugin: target.name.as_str().to_owned(), source };
     let recipe = Recipe::choose(&package).map_err(refused)?;
     let variables = variables(shared, &before.values);
-    let assembled = assemble(package.manifest(), &variables, &shared.services, &fs::random_secret);
+    let assembled = assemble(package.manifest(), &variables, &shared.services, &shared.generator(before));
     let (wanted, left_out) = want(shared, (package.manifest(), package.digest()), &assembled, before, transaction)?;
     let image = check_and_find_image(shared, target, (&wanted, &assembled, before), (&recipe, &package)).await?;
     let activation = activation(cx, &package, before.receipt.as_ref())?;

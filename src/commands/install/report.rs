@@ -6,6 +6,7 @@ use semver::Version;
 use serde_json::{Map, Value, json};
 
 use super::restart::Restart;
+use crate::address;
 use crate::commands::next;
 use crate::error::Error;
 use crate::health::Verdict;
@@ -260,7 +261,7 @@ fn installed_json(receipt: &Receipt, verdict: &Verdict, result: &str) -> Value {
         "version": receipt.version,
         "registry": receipt.registry,
         "proof": receipt.proof,
-        "addresses": receipt.ports.iter().map(|port| json!({ "name": port.name, "address": port.address() })).collect::<Vec<_>>(),
+        "addresses": receipt.ports.iter().map(|port| json!({ "name": port.name, "address": address::of(port) })).collect::<Vec<_>>(),
         "container": receipt.containers.first().map(|container| &container.name),
         "healthy_after_ms": receipt.healthy_after_milliseconds,
         "health": verdict.word(),
@@ -302,7 +303,7 @@ fn outcome_text(name: &str, outcome: &Outcome, style: Style, lines: &mut Vec<Str
 /// Its container and its addresses.
 fn whereabouts(receipt: &Receipt, lines: &mut Vec<String>) {
     lines.extend(receipt.containers.iter().map(|container| format!("  container: {}", container.name)));
-    lines.extend(receipt.ports.iter().map(|port| format!("  {}: {}", port.name, port.address())));
+    lines.extend(receipt.ports.iter().map(|port| format!("  {}: {}", port.name, address::of(port))));
 }
 
 fn headline(receipt: &Receipt) -> String {

@@ -3,14 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::pipeline::Shared;
+use super::stage::manifest_of;
 use crate::cli::InstallArguments;
 use crate::commands::services::{Present, backend_address, plugin_address, present};
-use crate::commands::target::{Finder, Found, Lack, Target};
+use crate::commands::target::{Finder, Found, Lack, Source, Target};
 use crate::docker::Docker;
 use crate::environment::Variables;
 use crate::error::Error;
+use crate::fs;
 use crate::name::{PluginName, PluginSpec};
-use crate::needs::ServiceNeed;
+use crate::needs::{ServiceNeed, address_of, password_variable};
 use crate::preflight;
 use crate::ui::Event;
 
@@ -66,7 +69,9 @@ pub(super) async fn provide(
         };
         match provider {
             Provider::Plugin(plugin) => {
-                addresses.extend(plugin_address(variables, &service).map(|address| (service.clone(), address)));
+                addresses.extend(
+                    plugin_address(&finder.cx.state, variables, &service).map(|address| (service.clone(), address)),
+                );
                 for target in found.iter_mut().filter_map(|(_, target)| target.as_mut().ok()) {
                     let is_needed = open(target, variables).any(|need| need.name == service && !need.is_guess);
                     if is_needed && !target.dependencies.contains(&plugin) {
@@ -80,6 +85,49 @@ pub(super) async fn provide(
         }
     }
     Ok(addresses)
+}
+
+/// Generates the passwords of services that are plugins and that this command installs for the first time, by variable:
+/// what uses a service is given its password in the address.
+pub(super) async fn passwords(
+    shared: &Shared<'_>,
+    variables: &Variables<'_>,
+    (addresses, found): (&BTreeMap<String, String>, &[Found]),
+) -> Result<BTreeMap<String, String>, Error> {
+    let mut passwords = BTreeMap::new();
+    for target in targets(found).filter(|target| addresses.contains_key(target.name.as_str())) {
+        let Some(key) = password_variable(target.name.as_str()) else { continue };
+        // Only our own service is known to ask for the password that it is given.
+        let is_ours = matches!(&target.source, Source::Release(release) if release.pinned);
+        let is_installed =
+            shared.cx.state.receipt(&shared.project.name, &target.name).is_ok_and(|found| found.is_some());
+        if !is_ours || is_installed {
+            continue;
+        }
+        let manifest = manifest_of(shared, target).await?;
+        let declared = manifest.variables.iter().find(|variable| variable.name == key);
+        if let Some(length) = declared.and_then(|variable| variable.generated) {
+            let known = variables.find(target.name.as_str(), key).map(|(value, _)| value);
+            passwords.insert(key.to_owned(), known.unwrap_or_else(|| fs::random_secret(length)));
+        }
+    }
+    Ok(passwords)
+}
+
+/// The addresses of services with the passwords that they get in this command.
+pub(super) fn with_passwords(
+    variables: &Variables<'_>,
+    addresses: BTreeMap<String, String>,
+    passwords: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let complete = |(service, address): (String, String)| {
+        let has_one = password_variable(&service).is_some_and(|key| passwords.contains_key(key));
+        let host = variables.project.object_name(&service);
+        let with_password = address_of(&service, &host, &|key| passwords.get(key).cloned());
+        let address = if has_one { with_password.unwrap_or(address) } else { address };
+        (service, address)
+    };
+    addresses.into_iter().map(complete).collect()
 }
 
 fn targets(found: &[Found]) -> impl Iterator<Item = &Target> {

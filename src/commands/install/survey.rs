@@ -10,7 +10,6 @@ use super::stage::manifest_of;
 use crate::commands::target::{Found, Target, cycle};
 use crate::environment::assemble;
 use crate::error::Error;
-use crate::fs;
 use crate::name::PluginName;
 use crate::package::manifest::{Manifest, Variable};
 use crate::preflight::{self, Problem};
@@ -112,7 +111,8 @@ async fn one(shared: &Shared<'_>, target: &Target) -> Result<Surveyed, Error> {
         observed: cx.docker().await?.observe(&shared.home).await?,
         values: Values::read(&cx.settings.config_dir, &shared.project.name)?,
     };
-    let assembled = assemble(&manifest, &variables(shared, &before.values), &shared.services, &fs::random_secret);
+    let assembled =
+        assemble(&manifest, &variables(shared, &before.values), &shared.services, &shared.generator(&before));
     let wishes = Wishes::of(target);
     let (wanted, _) = want(shared, (&manifest, None), &assembled, &before, "")?;
     // A service that nobody gives may be asked for by its variable.

@@ -97,6 +97,33 @@ pub enum PluginCommand {
     Open(OpenArguments),
     /// Make archives and a registry document from package folders (for authors)
     Pack(PackArguments),
+    /// Run an action of an installed plugin; the same as `nself plugin NAME ACTION`
+    Run(RunArguments),
+    /// Run a program inside an installed plugin's container
+    Exec(ExecArguments),
+    /// An action of an installed plugin
+    #[command(external_subcommand)]
+    Other(Vec<String>),
+}
+
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// The plugin
+    #[arg(value_name = "NAME")]
+    pub plugin: String,
+    /// The action and its arguments; `help` lists the actions
+    #[arg(value_name = "ACTION", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub words: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ExecArguments {
+    /// The plugin
+    #[arg(value_name = "NAME")]
+    pub plugin: String,
+    /// The program and its arguments
+    #[arg(required = true, last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
 }
 
 /// Flags that every command takes.
@@ -177,9 +204,18 @@ pub struct InstallArguments {
     pub skip_restart: bool,
     #[command(flatten)]
     pub registries: RegistryFlags,
-    /// Print the plan and change nothing (the package is fetched, since the manifest is inside it)
+    /// Print what the registries say would be installed, and change nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Like --dry-run, but fetch the packages and check everything, with the exit codes of an installation
+    #[arg(long)]
+    pub check: bool,
+    /// Like --dry-run, but print only the names, in the order of the installation
+    #[arg(long)]
+    pub order_only: bool,
+    /// The version, where one plugin is named; the same as NAME@VERSION
+    #[arg(long = "version", value_name = "VERSION")]
+    pub version: Option<String>,
     /// Set a variable for the plugins; goes before the environment and all files
     #[arg(long = "env", value_name = "KEY=VALUE")]
     pub env: Vec<String>,
@@ -378,6 +414,9 @@ pub struct LogsArguments {
     /// How many lines from the end
     #[arg(long, short = 'n', alias = "tail", value_name = "N", default_value_t = 100)]
     pub lines: u32,
+    /// Only lines that contain this text
+    #[arg(long, value_name = "TEXT")]
+    pub grep: Option<String>,
     /// Control characters as they are, even on a terminal
     #[arg(long)]
     pub raw: bool,
@@ -395,6 +434,7 @@ pub struct ConfigArguments {
 #[derive(Debug, Subcommand)]
 pub enum ConfigAction {
     /// Show one value or all; secrets only with --reveal
+    #[command(visible_alias = "show")]
     Get {
         #[arg(value_name = "KEY")]
         key: Option<String>,

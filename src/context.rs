@@ -56,14 +56,14 @@ impl Context {
     /// The project of this command.
     pub fn project(&self, strictness: Strictness) -> Result<Project, Error> {
         let flags = &self.settings.flags;
-        let project = Project::read(
-            &self.settings.working_dir,
-            flags.project_dir.as_deref(),
+        let project = Project::read_in(
+            &self.process_environment,
+            (&self.settings.working_dir, flags.project_dir.as_deref()),
             flags.project.as_deref(),
             strictness,
         )?;
         for warning in &project.warnings {
-            self.reporter.event(Event::Warning { text: &format!("passed over: {warning}") });
+            self.reporter.event(Event::Warning { text: warning });
         }
         Ok(project)
     }

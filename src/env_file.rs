@@ -1,7 +1,13 @@
-//! Env files as text: how `KEY=VALUE` lines are read. Knows of no files.
+//! Env files as text: how `KEY=VALUE` lines are read, as docker compose reads them. Knows of no files.
+
+mod template;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::ops::Range;
+
+pub use template::{Note, Template};
 
 /// A longer run of letters and digits is more likely a secret than a key.
 const LONGEST_SHOWN_KEY: usize = 64;
@@ -10,9 +16,14 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 /// A value in an env file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileValue {
+    /// As it stands in the file, without its quotes.
     pub text: String,
-    /// Whether `${NAME}` inside it stands for another variable (not in single quotes).
-    pub expands: bool,
+    /// The same with its references.
+    pub template: Template,
+    /// The number of the line that it begins in.
+    pub line: usize,
+    /// The value that the same file gives the key before, which this one may refer to.
+    pub earlier: Option<Box<FileValue>>,
 }
 
 /// A line of an env file that gives a variable a value, and where in the file's text the value stands.
@@ -24,28 +35,67 @@ pub struct Assignment {
     pub place: Range<usize>,
 }
 
-/// The values of an env file; of a key that is there more than once, the last one.
-pub fn parse_env(text: &str) -> Result<HashMap<String, FileValue>, (usize, String)> {
-    Ok(assignments(text)?.into_iter().map(|found| (found.key, found.value)).collect())
+/// What an env file says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Parsed {
+    pub assignments: Vec<Assignment>,
+    /// What was skipped or dropped, by line.
+    pub skipped: Vec<(usize, String)>,
 }
 
-/// Reads `KEY=VALUE` lines: `export`, comments, single quotes (literal), double quotes (escapes), values over several
-/// lines in quotes, BOM, lines that end with LF, CRLF or CR. An error names the line and the key, never the value.
+impl Parsed {
+    /// The values; of a key that is there more than once, the last one.
+    pub fn values(self) -> HashMap<String, FileValue> {
+        let mut values: HashMap<String, FileValue> = HashMap::new();
+        for Assignment { key, mut value, .. } in self.assignments {
+            value.earlier = values.remove(&key).map(Box::new);
+            values.insert(key, value);
+        }
+        values
+    }
+}
+
+/// The values of an env file.
+pub fn parse_env(text: &str) -> Result<HashMap<String, FileValue>, (usize, String)> {
+    parse(text).map(Parsed::values)
+}
+
+/// The assignments of an env file.
 pub fn assignments(text: &str) -> Result<Vec<Assignment>, (usize, String)> {
-    let mut found = Vec::new();
+    parse(text).map(|parsed| parsed.assignments)
+}
+
+/// Reads `KEY=VALUE` and `KEY: VALUE` lines: `export`, comments, single quotes (literal), double quotes (escapes), values
+/// over several lines in quotes, BOM, lines that end with LF, CRLF or CR. Skips names that no variable can have. An error
+/// names the line and the key, never the value.
+pub fn parse(text: &str) -> Result<Parsed, (usize, String)> {
+    let mut parsed = Parsed::default();
     let mut at = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
     let mut number = 1;
     while at < text.len() {
         let rest = &text[at..];
         let (line, mut used) = first_line(rest);
-        let told = line.trim();
-        if !told.is_empty() && !told.starts_with('#') {
-            let (key, before) = parse_key(line).map_err(|reason| (number, reason))?;
-            let read =
-                parse_value(&rest[before..]).map_err(|reason| (number, format!("{} {reason}", subject(line))))?;
-            used = before + read.used;
-            let place = at + before..at + before + read.length;
-            found.push(Assignment { key: key.to_owned(), value: read.value, place });
+        let trimmed = line.trim();
+        if !trimmed.is_empty() && !trimmed.starts_with('#') {
+            match parse_key(line).map_err(|reason| (number, reason))? {
+                Key::Named { key, before } => {
+                    let wrong = |reason: &str| (number, format!("{} {reason}", subject(line)));
+                    let read = parse_value(&rest[before..]).map_err(wrong)?;
+                    used = before + read.used;
+                    if read.has_tail {
+                        parsed.skipped.push((number, format!("what follows the closing quote of {}", subject(line))));
+                    }
+                    let template = read.template().ok_or_else(|| wrong("has a malformed `${…}`"))?;
+                    let value = FileValue { text: read.text, template, line: number, earlier: None };
+                    parsed.assignments.push(Assignment {
+                        key: key.to_owned(),
+                        value,
+                        place: at + before..at + before + read.length,
+                    });
+                }
+                Key::PassedThrough => {}
+                Key::Skipped(what) => parsed.skipped.push((number, what)),
+            }
         }
         // No environment can hold one.
         if rest[..used].contains('\0') {
@@ -54,7 +104,7 @@ pub fn assignments(text: &str) -> Result<Vec<Assignment>, (usize, String)> {
         number += line_ends(&rest[..used]);
         at += used;
     }
-    Ok(found)
+    Ok(parsed)
 }
 
 /// The first line of a text without its end, and its length with it.
@@ -75,18 +125,33 @@ pub fn is_variable_name(word: &str) -> bool {
     first && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// A line's key, and how many bytes of the line it takes up to behind its `=`.
-fn parse_key(line: &str) -> Result<(&str, usize), String> {
-    if let Some((before, _)) = line.split_once('=') {
-        let key = without_export(before.trim());
-        if is_variable_name(key) {
-            return Ok((key, before.len() + 1));
+/// What a line's key is.
+enum Key<'a> {
+    /// A variable's name, and how many bytes of the line it takes up to behind its `=` or `:`.
+    Named { key: &'a str, before: usize },
+    /// A name alone, whose value is the one of the process environment, which goes before the file.
+    PassedThrough,
+    /// A key that is skipped, in words.
+    Skipped(String),
+}
+
+fn parse_key(line: &str) -> Result<Key<'_>, String> {
+    for mark in ['=', ':'] {
+        if let Some((before, _)) = line.split_once(mark) {
+            let key = without_export(before.trim());
+            if is_variable_name(key) {
+                return Ok(Key::Named { key, before: before.len() + 1 });
+            }
         }
     }
+    let word = line.trim();
     Err(match shown_key(line) {
+        Some(key) if is_variable_name(key) && without_export(word) == key => return Ok(Key::PassedThrough),
         Some(key) if is_variable_name(key) => format!("`{key}` is not followed by `=`"),
-        Some(key) => format!("`{key}` is no variable name"),
-        None => "the line is no KEY=VALUE".to_owned(),
+        // Written for another program, such as a Java one.
+        Some(key) => return Ok(Key::Skipped(format!("`{key}`, which is not a variable name"))),
+        None if is_variable_name(word) => return Ok(Key::Skipped("a line without `=`".to_owned())),
+        None => "the line is not KEY=VALUE".to_owned(),
     })
 }
 
@@ -128,41 +193,66 @@ fn is_in_capitals(word: &str) -> bool {
 
 /// A value that was read, and how many bytes of the text it took.
 struct ReadValue {
-    value: FileValue,
+    text: String,
+    quotes: Quotes,
     /// To the value's end.
     length: usize,
     /// To the beginning of the next line.
     used: usize,
+    /// Whether text follows the closing quote.
+    has_tail: bool,
 }
 
-fn parse_value(text: &str) -> Result<ReadValue, String> {
-    let start = text.len() - text.trim_start_matches([' ', '\t']).len();
-    let body = &text[start..];
-    match body.chars().next() {
-        Some('\'') => {
-            let end = body[1..].find('\'').ok_or("opens a `'` that nothing closes")?;
-            let length = start + end + 2;
-            let value = FileValue { text: body[1..=end].to_owned(), expands: false };
-            Ok(ReadValue { value, length, used: end_of_line(text, length)? })
-        }
-        Some('"') => {
-            let (value, quoted) = parse_double_quoted(&body[1..])?;
-            let length = start + 1 + quoted;
-            let value = FileValue { text: value, expands: true };
-            Ok(ReadValue { value, length, used: end_of_line(text, length)? })
-        }
-        _ => {
-            let (line, used) = first_line(text);
-            // A comment begins after a space, also where there is no value before it.
-            let before = line.find(" #").map_or(line, |comment| &line[..comment]);
-            let value = before.trim();
-            let length = before.len() - before.trim_start().len() + value.len();
-            Ok(ReadValue { value: FileValue { text: value.to_owned(), expands: true }, length, used })
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Quotes {
+    None,
+    Single,
+    Double,
+}
+
+impl ReadValue {
+    fn template(&self) -> Option<Template> {
+        match self.quotes {
+            Quotes::Single => Some(Template::literal(&self.text)),
+            Quotes::Double => Template::parse(&self.text, true),
+            Quotes::None => Template::parse(&self.text, false),
         }
     }
 }
 
-fn parse_double_quoted(body: &str) -> Result<(String, usize), String> {
+fn parse_value(text: &str) -> Result<ReadValue, &'static str> {
+    let start = text.len() - text.trim_start_matches([' ', '\t']).len();
+    let body = &text[start..];
+    let (value, quotes, length) = match body.chars().next() {
+        Some('\'') => {
+            let end = body[1..].find('\'').ok_or("opens a `'` that nothing closes")?;
+            (body[1..=end].to_owned(), Quotes::Single, start + end + 2)
+        }
+        Some('"') => {
+            let (value, quoted) = parse_double_quoted(&body[1..])?;
+            (value, Quotes::Double, start + 1 + quoted)
+        }
+        _ => {
+            let (line, used) = first_line(text);
+            let before = &line[..comment_in(line)];
+            let value = before.trim();
+            let length = before.len() - before.trim_start().len() + value.len();
+            return Ok(ReadValue { text: value.to_owned(), quotes: Quotes::None, length, used, has_tail: false });
+        }
+    };
+    let (tail, used) = first_line(&text[length..]);
+    let tail = tail.trim();
+    let has_tail = !tail.is_empty() && !tail.starts_with('#');
+    Ok(ReadValue { text: value, quotes, length, used: length + used, has_tail })
+}
+
+/// Where a comment begins, with the white space before it: also where there is no value before that.
+fn comment_in(line: &str) -> usize {
+    let mut hashes = line.match_indices('#').map(|(place, _)| place);
+    hashes.find(|place| line[..*place].ends_with([' ', '\t'])).map_or(line.len(), |place| place - 1)
+}
+
+fn parse_double_quoted(body: &str) -> Result<(String, usize), &'static str> {
     let mut value = String::new();
     let mut characters = body.char_indices();
     while let Some((place, character)) = characters.next() {
@@ -181,99 +271,5 @@ fn parse_double_quoted(body: &str) -> Result<(String, usize), String> {
             _ => value.push(character),
         }
     }
-    Err("opens a `\"` that nothing closes".into())
-}
-
-/// After a closing quote only white space or a comment may follow.
-fn end_of_line(text: &str, from: usize) -> Result<usize, String> {
-    let (rest, length) = first_line(&text[from..]);
-    let rest = rest.trim();
-    if rest.is_empty() || rest.starts_with('#') {
-        Ok(from + length)
-    } else {
-        Err("has text after its closing quote".into())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn value(text: &str, key: &str) -> String {
-        parse_env(text).unwrap()[key].text.clone()
-    }
-
-    #[test]
-    fn env_files_are_read_in_every_spelling() {
-        let text = "\u{feff}# comment\r\nA=1\r\nexport B = two words # comment\nC='it ${A} #x'\nD=\"l1\\nl2\\\"\"\nE=\nF=a#b\nG=\"x\ny\"\nH=last";
-        assert_eq!(value(text, "A"), "1");
-        assert_eq!(value(text, "B"), "two words");
-        assert_eq!(value(text, "C"), "it ${A} #x");
-        assert_eq!(value(text, "D"), "l1\nl2\"");
-        assert_eq!(value(text, "E"), "");
-        assert_eq!(value(text, "F"), "a#b");
-        assert_eq!(value(text, "G"), "x\ny");
-        assert_eq!(value(text, "H"), "last");
-        assert!(!parse_env(text).unwrap()["C"].expands);
-    }
-
-    #[test]
-    fn a_malformed_line_is_named_without_its_value() {
-        for (text, line) in
-            [("A=1\nsecret-value", 2), ("A='1\nB=2", 1), ("A=1\n\nB-C=secret-value", 3), ("A=\"x\" y", 1)]
-        {
-            let (found, reason) = parse_env(text).unwrap_err();
-            assert_eq!(found, line, "{text}");
-            assert!(!reason.contains("secret-value"), "{reason}");
-        }
-    }
-
-    #[test]
-    fn an_error_shows_a_key_and_nothing_that_may_be_a_value() {
-        let long = format!("{}=hunter2", "k-".repeat(33));
-        for (line, reason) in [
-            ("ALPHA_KEY: s3cr3t=", "`ALPHA_KEY` is not followed by `=`"),
-            ("ALPHA_KEY hunter2secret=", "`ALPHA_KEY` is not followed by `=`"),
-            ("export ALPHA_KEY\thunter2", "`ALPHA_KEY` is not followed by `=`"),
-            ("ALPHA_KEY", "`ALPHA_KEY` is not followed by `=`"),
-            ("KEY", "`KEY` is not followed by `=`"),
-            ("export\tkey2", "`key2` is not followed by `=`"),
-            ("PASS-WORD=hunter2", "`PASS-WORD` is no variable name"),
-            ("2FA=hunter2", "`2FA` is no variable name"),
-            ("ALPHA_KEY='hunter2", "`ALPHA_KEY` opens a `'` that nothing closes"),
-            ("ALPHA_KEY=hunter\0two", "`ALPHA_KEY` holds a NUL byte"),
-            ("ALPHA_KEY='one\nhunter\0two'", "`ALPHA_KEY` holds a NUL byte"),
-            ("# hunter\0two", "the line holds a NUL byte"),
-            ("MIIEvQ/sec+ret==", "the line is no KEY=VALUE"),
-            ("MIIEvQ-sec_ret==", "the line is no KEY=VALUE"),
-            ("MIIEvQ-sec_ret=", "the line is no KEY=VALUE"),
-            ("hunter2", "the line is no KEY=VALUE"),
-            ("JBSWY3DPEHPK3PXP", "the line is no KEY=VALUE"),
-            ("-----BEGIN PRIVATE KEY-----", "the line is no KEY=VALUE"),
-            ("eyJhbGci.eyJzdWIi.c2VjcmV0", "the line is no KEY=VALUE"),
-            ("=hunter2", "the line is no KEY=VALUE"),
-            (long.as_str(), "the line is no KEY=VALUE"),
-        ] {
-            let found = parse_env(&format!("A=1\n{line}\nB=2\n")).unwrap_err();
-            assert_eq!(found, (2, reason.to_owned()), "{line}");
-        }
-    }
-
-    #[test]
-    fn a_tab_stands_behind_export_and_a_carriage_return_ends_a_line() {
-        assert_eq!(value("export\tKEY=1\n", "KEY"), "1");
-        let text = "# comment\rA=1\rB='x\ry'\rC=\"z\" # comment\rD=2";
-        for (key, expected) in [("A", "1"), ("B", "x\ry"), ("C", "z"), ("D", "2")] {
-            assert_eq!(value(text, key), expected);
-        }
-        assert_eq!(parse_env("A=1\r\n\rB='x\r\ny'\rC\r").unwrap_err().0, 5);
-    }
-
-    #[test]
-    fn an_assignment_says_where_its_value_stands() {
-        let text = "\u{feff}A=1 # x\r\nexport B = 'x\ny' # z\nC=\nD=   # x\n";
-        let places = assignments(text).unwrap();
-        let places: Vec<(&str, &str)> = places.iter().map(|found| (&*found.key, &text[found.place.clone()])).collect();
-        assert_eq!(places, [("A", "1"), ("B", " 'x\ny'"), ("C", ""), ("D", "  ")]);
-    }
+    Err("opens a `\"` that nothing closes")
 }

@@ -1,8 +1,12 @@
 //! A container's environment: which variables it gets and from where (design §7). Owns the precedence and the rule of
 //! what may pass; reads nothing itself.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::path::PathBuf;
 
+use crate::env_file::{FileValue, Note};
+use crate::name::shown;
 use crate::needs::ServiceNeed;
 use crate::package::manifest::{Manifest, Variable};
 use crate::project::{COMPOSE_FILE, Project};
@@ -66,7 +70,14 @@ pub struct Variables<'a> {
 impl Variables<'_> {
     /// A variable's value by precedence: flag, process, env files, stored. An empty value counts as unset.
     pub fn find(&self, plugin: &str, key: &str) -> Option<(String, ValueOrigin)> {
-        self.find_deep(plugin, key, 0)
+        self.seek(&mut Search::new(plugin), key).filter(|(value, _)| !value.is_empty())
+    }
+
+    /// What the value of a variable met: references to variables that are set nowhere.
+    pub fn notes(&self, plugin: &str, key: &str) -> Vec<TemplateNote> {
+        let mut search = Search::new(plugin);
+        let _ = self.seek(&mut search, key);
+        search.notes
     }
 
     /// Whether the user gives the address of a service that a plugin needs, under any of its names.
@@ -85,53 +96,68 @@ impl Variables<'_> {
         self.project.folder.join(COMPOSE_FILE).is_file() || self.find("", "DOCKER_NETWORK").is_some()
     }
 
-    fn find_deep(&self, plugin: &str, key: &str, depth: u8) -> Option<(String, ValueOrigin)> {
-        let full = |value: &String| !value.is_empty();
+    /// The first value that is not empty; else an empty one, where there is any.
+    fn seek(&self, search: &mut Search<'_>, key: &str) -> Option<(String, ValueOrigin)> {
+        let mut empty = None;
         let flagged = self.flags.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value);
-        if let Some(value) = flagged.filter(|value| full(value)) {
-            return Some((value.clone(), ValueOrigin::Flag));
+        let given = flagged.map(|value| (value, ValueOrigin::Flag));
+        let given = given.into_iter().chain(self.process.get(key).map(|value| (value, ValueOrigin::Process)));
+        for (value, origin) in given {
+            if !value.is_empty() {
+                return Some((value.clone(), origin));
+            }
+            empty = Some((String::new(), origin));
         }
-        if let Some(value) = self.process.get(key).filter(|value| full(value)) {
-            return Some((value.clone(), ValueOrigin::Process));
-        }
-        for file in &self.project.files {
+        for (place, file) in self.project.files.iter().enumerate() {
             let Some(value) = file.values.get(key) else { continue };
-            let text = if value.expands { self.expand(plugin, key, &value.text, depth) } else { value.text.clone() };
+            let Some(text) = self.expand(search, (key, place), value) else { continue };
+            let name = file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if !text.is_empty() {
-                let name = file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 return Some((text, ValueOrigin::File(name)));
             }
+            empty.get_or_insert((text, ValueOrigin::File(name)));
         }
-        let stored = self.values.get(plugin, key).filter(|value| !value.is_empty());
-        stored.map(|value| (value.to_owned(), ValueOrigin::Stored))
+        match self.values.get(search.plugin, key) {
+            Some(value) if !value.is_empty() => Some((value.to_owned(), ValueOrigin::Stored)),
+            _ => empty,
+        }
     }
 
-    /// Puts other variables into a value: `${NAME}` and `${NAME:-default}`, as the backend's compose does. A variable
-    /// that names itself, or a chain of more than eight, gives nothing rather than a literal `${…}` as a secret.
-    fn expand(&self, plugin: &str, own: &str, text: &str, depth: u8) -> String {
-        let mut expanded = String::new();
-        let mut rest = text;
-        while let Some(dollar) = rest.find('$') {
-            if let Some(before) = rest[..dollar].strip_suffix('\\') {
-                expanded.push_str(before);
-                expanded.push('$');
-                rest = &rest[dollar + 1..];
-                continue;
+    /// Puts other variables into a value of an env file. One that names itself means its earlier value, in the same file
+    /// or in those asked after it; a chain of more than eight gives nothing rather than a literal `${…}` as a secret.
+    fn expand(&self, search: &mut Search<'_>, (own, place): (&str, usize), value: &FileValue) -> Option<String> {
+        let mut met = Vec::new();
+        let mut lookup = |name: &str| {
+            if search.chain.len() == LONGEST_CHAIN || (name != own && search.chain.iter().any(|known| known == name)) {
+                return None;
             }
-            expanded.push_str(&rest[..dollar]);
-            let after = &rest[dollar + 1..];
-            let Some((inner, remaining)) = after.strip_prefix('{').and_then(|body| body.split_once('}')) else {
-                expanded.push('$');
-                rest = after;
-                continue;
+            search.chain.push(own.to_owned());
+            let found = if name == own {
+                self.earlier(search, (own, place), value)
+            } else {
+                self.seek(search, name).map(|(value, _)| value)
             };
-            let (name, default) = inner.split_once(":-").map_or((inner, ""), |(name, default)| (name, default));
-            let found = if name == own || depth == 8 { None } else { self.find_deep(plugin, name, depth + 1) };
-            expanded.push_str(found.as_ref().map_or(default, |(value, _)| value));
-            rest = remaining;
-        }
-        expanded.push_str(rest);
+            search.chain.pop();
+            found
+        };
+        let expanded = value.template.expand(&mut lookup, &mut met);
+        let file = &self.project.files[place].path;
+        search.notes.extend(met.into_iter().map(|note| TemplateNote {
+            file: file.clone(),
+            line: value.line,
+            key: own.to_owned(),
+            note,
+        }));
         expanded
+    }
+
+    fn earlier(&self, search: &mut Search<'_>, (own, place): (&str, usize), value: &FileValue) -> Option<String> {
+        if let Some(earlier) = &value.earlier {
+            return self.expand(search, (own, place), earlier);
+        }
+        let later = self.project.files.iter().enumerate().skip(place + 1);
+        let mut values = later.filter_map(|(place, file)| Some((place, file.values.get(own)?)));
+        values.next().and_then(|(place, value)| self.expand(search, (own, place), value))
     }
 
     /// Every key that is set anywhere and starts with a prefix.
@@ -144,6 +170,59 @@ impl Variables<'_> {
     }
 }
 
+/// How many variables may refer to one another in a row.
+const LONGEST_CHAIN: usize = 8;
+
+/// One search for a variable's value.
+struct Search<'a> {
+    plugin: &'a str,
+    /// The variables that led to the one that is looked for.
+    chain: Vec<String>,
+    notes: Vec<TemplateNote>,
+}
+
+impl<'a> Search<'a> {
+    fn new(plugin: &'a str) -> Self {
+        Self { plugin, chain: Vec::new(), notes: Vec::new() }
+    }
+}
+
+/// A line of an env file that refers to a variable without a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TemplateNote {
+    pub file: PathBuf,
+    pub line: usize,
+    /// The variable that the line sets.
+    pub key: String,
+    pub note: Note,
+}
+
+impl TemplateNote {
+    /// Whether the line has no value at all for it.
+    pub fn is_required(&self) -> bool {
+        matches!(self.note, Note::Required { .. })
+    }
+
+    /// The variable that has no value.
+    pub fn missing(&self) -> &str {
+        match &self.note {
+            Note::Unset(name) | Note::Required { name, .. } => name,
+        }
+    }
+}
+
+impl fmt::Display for TemplateNote {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, line, key, note } = self;
+        write!(formatter, "`{}` line {line}, {key}: ", file.display())?;
+        match note {
+            Note::Unset(name) => write!(formatter, "{name} is not set; it stands for nothing"),
+            Note::Required { name, message } if message.is_empty() => write!(formatter, "{name} is not set"),
+            Note::Required { name, message } => write!(formatter, "{name} is not set: {}", shown(message)),
+        }
+    }
+}
+
 /// The environment that a container is given, and what is still wanting.
 #[derive(Debug, Default)]
 pub struct Assembled {
@@ -153,6 +232,8 @@ pub struct Assembled {
     pub generated: Vec<(String, String)>,
     /// Required variables that nobody has set.
     pub missing: Vec<Variable>,
+    /// References of env files to variables that nobody has set.
+    pub notes: Vec<TemplateNote>,
 }
 
 impl Assembled {
@@ -185,6 +266,7 @@ pub fn assemble(
             assembled.values.insert(key.to_owned(), found);
         }
     }
+    note_templates(manifest, variables, &mut assembled);
     for variable in &manifest.variables {
         declared(variable, plugin, variables, generate, &mut assembled);
     }
@@ -193,6 +275,24 @@ pub fn assemble(
     place_local_callers(manifest, &mut assembled);
     assembled.values.insert("SERVICE_NAME".into(), (plugin.to_owned(), ValueOrigin::Default));
     assembled
+}
+
+/// Notes what the values of the plugin's variables refer to in vain, once.
+fn note_templates(manifest: &Manifest, variables: &Variables<'_>, assembled: &mut Assembled) {
+    let plugin = manifest.name.as_str();
+    let prefix = format!("{}_", manifest.name.variable_prefix());
+    let names = manifest.variables.iter().flat_map(|variable| std::iter::once(&variable.name).chain(&variable.aliases));
+    let keys: BTreeSet<&str> = CORE_KEYS
+        .iter()
+        .copied()
+        .chain(names.map(String::as_str))
+        .chain(variables.keys_with_prefix(plugin, &prefix))
+        .collect();
+    for note in keys.into_iter().flat_map(|key| variables.notes(plugin, key)) {
+        if !assembled.notes.contains(&note) {
+            assembled.notes.push(note);
+        }
+    }
 }
 
 fn declared(
@@ -283,6 +383,16 @@ pub fn with_gateways(environment: &[String], gateways: &[String]) -> Vec<String>
 pub fn waits_for_gateways(environment: &[String]) -> bool {
     let waits = format!("{LOCAL_CALLERS}={GATEWAYS}");
     environment.iter().any(|line| line.ends_with(&waits))
+}
+
+/// The value of a variable in a project's folder, for tests of env files.
+#[cfg(test)]
+pub(crate) fn value_in(folder: &std::path::Path, process: &HashMap<String, String>, key: &str) -> Option<String> {
+    use crate::project::Strictness;
+    let project = Project::read(folder, None, Some("demo"), Strictness::Strict).ok()?;
+    let values = Values::default();
+    let variables = Variables { flags: &[], process, project: &project, values: &values };
+    variables.find("demo", key).map(|(value, _)| value)
 }
 
 #[cfg(test)]

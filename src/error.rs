@@ -45,6 +45,9 @@ pub enum Error {
     State(#[from] StateError),
     #[error("`{name}` is not installed in project `{project}`")]
     NotInstalled { name: PluginName, project: String },
+    /// An action of a plugin was refused, or could not be asked for.
+    #[error("could not run the action of `{plugin}`: {reason}")]
+    Action { plugin: PluginName, reason: String },
     #[error("`{name}` has no value `{key}`")]
     NoSuchValue { name: PluginName, key: String },
     #[error("`{name}` is needed by {}", .needed_by.join(", "))]
@@ -107,6 +110,7 @@ impl Error {
             | Self::File(_)
             | Self::StillNeeded { .. }
             | Self::Sick { .. }
+            | Self::Action { .. }
             | Self::NotNeeded { .. }
             | Self::DependencyFailed { .. } => 1,
         }
@@ -132,6 +136,7 @@ impl Error {
             Self::State(StateError::Busy { .. }) => "busy",
             Self::State(_) => "state",
             Self::NotInstalled { .. } => "plugin.not_installed",
+            Self::Action { .. } => "plugin.action",
             Self::NoSuchValue { .. } => "value.not_found",
             Self::NoSuchSet { .. } => "set.not_found",
             Self::StillNeeded { .. } => "plugin.needed",
@@ -147,6 +152,7 @@ impl Error {
     /// One line that says what to do, with the command.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Action { plugin, .. } => Some(format!("see its state: nself plugin status {plugin}")),
             Self::Usage { hint, .. } => hint.clone(),
             Self::Name(_) | Self::NoSuchSet { .. } => Some("see what there is: nself plugin list".into()),
             Self::NoBackend { .. } => Some(

@@ -20,6 +20,7 @@ pub mod apply;
 pub mod backend;
 pub mod cli;
 pub mod commands;
+pub mod compat;
 pub mod context;
 pub mod docker;
 pub mod dotenv;
@@ -52,6 +53,7 @@ use clap::Parser;
 
 use cli::{Cli, GlobalFlags, PluginCommand, TopCommand};
 use commands::power::Power;
+use compat::Translation;
 use context::Context;
 use error::Error;
 use settings::Settings;
@@ -63,15 +65,25 @@ const SHARED_WORDS: &[&str] = &["logs", "status", "restart", "start", "stop", "d
 /// Runs the program with its words (the first is its own name) and gives the exit code.
 pub fn run(words: Vec<OsString>) -> u8 {
     let words = as_plugin_program(words);
+    // A backend CLI knows these words itself.
+    let words = if backend::find().is_none() { compat::top_words(words) } else { words };
     if let Some(code) = hand_over_or_refuse(&words) {
         return code;
     }
-    let words = help_as_flag(words);
+    let words = match translated(help_as_flag(words)) {
+        Ok(words) => words,
+        Err(code) => return code,
+    };
     let cli = match Cli::try_parse_from(&words) {
-        Ok(cli) => cli,
+        Ok(cli) => with_flags_of_action(cli),
         Err(error) => return usage(&error, &words),
     };
     let output = Output::new(&cli.flags);
+    output.finish(carry_out(cli, &output))
+}
+
+/// Runs a command and gives its exit code.
+fn carry_out(cli: Cli, output: &Output) -> u8 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let schema = schema_of(&cli.command);
     let runtime = match runtime {
@@ -83,7 +95,7 @@ pub fn run(words: Vec<OsString>) -> u8 {
     };
     let is_doctor =
         matches!(cli.command, TopCommand::Doctor(_) | TopCommand::Plugin { command: PluginCommand::Doctor(_) });
-    let outcome = runtime.block_on(command(cli, &output));
+    let outcome = runtime.block_on(command(cli, output));
     if is_doctor {
         // A name that is still being resolved is not waited for: the deadline has passed, and nothing is written.
         runtime.shutdown_background();
@@ -94,6 +106,59 @@ pub fn run(words: Vec<OsString>) -> u8 {
     }
 }
 
+/// Words and flags of older tools as ours; the exit code where nothing is left to do.
+fn translated(words: Vec<OsString>) -> Result<Vec<OsString>, u8> {
+    let is_json = words.iter().any(|word| word == "--json");
+    let output = Output::new(&GlobalFlags { json: is_json, ..GlobalFlags::default() });
+    match compat::translate(words) {
+        Translation::Words { words, notes } => {
+            notes.iter().for_each(|note| output.note(note));
+            Ok(words)
+        }
+        Translation::NothingToDo(note) => {
+            output.note(&note);
+            Err(0)
+        }
+        Translation::Refused { word, reason, hint } => {
+            let message = format!("could not run `{word}`: {reason}");
+            // The plugin of that name is reached by another word.
+            let hint = if is_installed(&word) {
+                Some(format!("run the plugin's action: nself plugin run {word} …"))
+            } else {
+                hint
+            };
+            Err(output.error("nself.error/1", &Error::Usage { message, hint }))
+        }
+    }
+}
+
+/// Whether an installed plugin has this name.
+fn is_installed(name: &str) -> bool {
+    name.parse::<name::PluginName>().is_ok()
+        && Settings::read(GlobalFlags::default())
+            .is_ok_and(|settings| settings.plugin_dir.join(name).join("plugin.json").is_file())
+}
+
+/// Flags of every command may stand behind an action's own words.
+fn with_flags_of_action(mut cli: Cli) -> Cli {
+    let TopCommand::Plugin { command } = &mut cli.command else { return cli };
+    let words = match command {
+        PluginCommand::Other(words) => words,
+        PluginCommand::Run(arguments) => &mut arguments.words,
+        _ => return cli,
+    };
+    let before = words.len();
+    words.retain(|word| word != "--json");
+    cli.flags.json |= words.len() < before;
+    while let Some(place) = words.iter().position(|word| word == "--project") {
+        words.remove(place);
+        if place < words.len() {
+            cli.flags.project = Some(words.remove(place));
+        }
+    }
+    cli
+}
+
 /// Called as `nself-plugin`, the words after it are those after `nself plugin`.
 fn as_plugin_program(mut words: Vec<OsString>) -> Vec<OsString> {
     let is_plugin = words
@@ -102,6 +167,13 @@ fn as_plugin_program(mut words: Vec<OsString>) -> Vec<OsString> {
     let asks_itself = words.get(1).is_some_and(|word| word == "--version" || word == "-V");
     if is_plugin && !asks_itself {
         words.insert(1, "plugin".into());
+    }
+    // `nself plugin --version` means the program.
+    if words.len() == 3
+        && (words[1] == "plugin" || words[1] == "plugins")
+        && (words[2] == "--version" || words[2] == "-V")
+    {
+        words.remove(1);
     }
     words
 }
@@ -139,9 +211,7 @@ fn hand_over_or_refuse(words: &[OsString]) -> Option<u8> {
 
 fn names_installed_plugin(words: &[OsString]) -> bool {
     let named = words.iter().skip(2).filter_map(|word| word.to_str()).find(|word| !word.starts_with('-'));
-    let Some(name) = named else { return false };
-    Settings::read(GlobalFlags::default())
-        .is_ok_and(|settings| settings.plugin_dir.join(name).join("plugin.json").is_file())
+    named.is_some_and(is_installed)
 }
 
 /// Help and version go to standard output; a mistake is told with exit code 2, as one document with `--json`.
@@ -187,6 +257,7 @@ fn schema_of(command: &TopCommand) -> &'static str {
             PluginCommand::Env(_) => "nself.plugin.env/1",
             PluginCommand::Open(_) => "nself.plugin.open/1",
             PluginCommand::Pack(_) => "nself.plugin.pack/1",
+            PluginCommand::Run(_) | PluginCommand::Exec(_) | PluginCommand::Other(_) => "nself.plugin.action/1",
         },
     }
 }
@@ -238,7 +309,7 @@ async fn top_command(cx: &Context, command: TopCommand) -> Result<Box<dyn Report
 
 async fn plugin_command(cx: &Context, command: PluginCommand) -> Result<Box<dyn Report>, Error> {
     match command {
-        PluginCommand::Install(arguments) => boxed(commands::install::run(cx, &arguments).await),
+        PluginCommand::Install(arguments) => commands::install::run(cx, &arguments).await,
         PluginCommand::Remove(arguments) => boxed(commands::remove::run(cx, &arguments).await),
         PluginCommand::List(arguments) => commands::list::run(cx, &arguments).await,
         PluginCommand::Info(arguments) => boxed(commands::info::run(cx, &arguments).await),
@@ -255,6 +326,9 @@ async fn plugin_command(cx: &Context, command: PluginCommand) -> Result<Box<dyn 
         PluginCommand::Env(arguments) => boxed(commands::env::run(cx, &arguments)),
         PluginCommand::Open(arguments) => boxed(commands::open::run(cx, &arguments)),
         PluginCommand::Pack(arguments) => boxed(commands::pack::run(cx, &arguments)),
+        PluginCommand::Run(arguments) => boxed(commands::action::run(cx, &arguments).await),
+        PluginCommand::Exec(arguments) => boxed(commands::action::exec(cx, &arguments).await),
+        PluginCommand::Other(words) => boxed(commands::action::other(cx, words).await),
     }
 }
 

@@ -148,6 +148,7 @@ impl FromStr for PluginSpec {
             return Ok(Self::Local(PathBuf::from(word)));
         }
         let (place, version) = match word.split_once('@') {
+            Some((place, "latest")) => (place, None),
             Some((place, version)) => (place, Some(parse_version(version)?)),
             None => (word, None),
         };
@@ -313,7 +314,7 @@ mod tests {
                 version: Some(Version::new(1, 2, 3)),
             }
         );
-        for bad in ["realtime@latest", "realtime@1.0", "../x", "a/b/c", "realtime@"] {
+        for bad in ["realtime@1.0", "../x", "a/b/c", "realtime@"] {
             assert!(bad.parse::<PluginSpec>().is_err(), "{bad}");
         }
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::docker::{Docker, EngineError, PortHolder};
+use crate::environment::TemplateNote;
 use crate::environment::{ValueOrigin, Variables};
 use crate::name::{PluginName, shown};
 use crate::package::manifest::{Manifest, Variable, parse_memory};
@@ -100,6 +101,16 @@ pub fn port_taken(plugin: &PluginName, port: u16, mover: Option<&PortMover>, hol
     };
     let hint = mover.map(|mover| format!("choose another port: {}", mover.command(port)));
     Problem { code: "port.taken", message: format!("port {port} of `{plugin}` is held by {who}"), hint }
+}
+
+/// Every line of an env file that needs a variable which nobody has set.
+pub fn missing_references(plugin: &PluginName, notes: &[TemplateNote]) -> Vec<Problem> {
+    let problem = |note: &TemplateNote| Problem {
+        code: "variable.missing",
+        message: format!("could not read a variable of `{plugin}`: {note}"),
+        hint: Some(format!("set it: nself plugin config {plugin} set {} VALUE", note.missing())),
+    };
+    notes.iter().filter(|note| note.is_required()).map(problem).collect()
 }
 
 /// Every required variable that nobody has set, with where it can be set.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::env_file::{FileValue, line_ends, parse_env};
+use crate::env_file::{FileValue, Parsed, line_ends, parse};
 use crate::fs::{self, FileError};
 use crate::ui::shell_path;
 
@@ -29,9 +29,10 @@ pub enum ProjectError {
     #[error("`{}` is a link into the folder `{}`, which is not there", path.display(), folder.display())]
     DanglingLink { path: PathBuf, folder: PathBuf },
     #[error(
-        "`{name}` is no project name: lower-case letters, digits, `_` and `-` are allowed, at most 63, a letter or digit first"
+        "{given_by}the project name `{name}` is not usable: it must begin with a lower-case letter or a digit, and may hold \
+         these, `_` and `-`, at most 63"
     )]
-    Name { name: String },
+    Name { name: String, given_by: NameSource },
     #[error(transparent)]
     File(#[from] FileError),
 }
@@ -43,7 +44,13 @@ impl ProjectError {
             Self::NoFolder(_) => "name the folder that holds the project's env files: --project-dir ./backend".into(),
             Self::MalformedLine { path, line, .. } => format!("mend it: ${{EDITOR:-vi}} +{line} {}", shell_path(path)),
             Self::DanglingLink { folder, .. } => format!("make the folder: mkdir -p {}", shell_path(folder)),
-            Self::Name { .. } => "give another: --project my-project".into(),
+            Self::Name { given_by: NameSource::File { path, line, .. }, .. } => {
+                format!("change it there: ${{EDITOR:-vi}} +{line} {}", shell_path(path))
+            }
+            Self::Name { given_by: NameSource::Process(key), .. } => {
+                format!("set it to another, or unset it: unset {key}")
+            }
+            Self::Name { given_by: NameSource::Flag, .. } => "give another: --project my-project".into(),
             Self::File(error) if error.source.kind() == io::ErrorKind::IsADirectory => {
                 let aside = error.path.with_added_extension("folder");
                 format!(
@@ -56,6 +63,30 @@ impl ProjectError {
         })
     }
 }
+
+/// What gave the project its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NameSource {
+    /// `--project`.
+    Flag,
+    /// A variable of the process environment.
+    Process(&'static str),
+    /// A line of an env file.
+    File { path: PathBuf, line: usize, key: &'static str },
+}
+
+impl std::fmt::Display for NameSource {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Flag => Ok(()),
+            Self::Process(key) => write!(formatter, "{key} in the environment: "),
+            Self::File { path, line, key } => write!(formatter, "`{}` line {line}, {key}: ", path.display()),
+        }
+    }
+}
+
+/// The variables that name the project, the first that is set counts.
+const NAME_KEYS: [&str; 2] = ["PROJECT_NAME", "COMPOSE_PROJECT_NAME"];
 
 /// One env file.
 #[derive(Debug, Clone)]
@@ -86,10 +117,21 @@ pub enum Strictness {
 }
 
 impl Project {
-    /// Finds and reads the project: `--project-dir`, else the working folder, else `backend` in it.
+    /// The same as [`Project::read_in`] where the process environment names no project.
     pub fn read(
         working_dir: &Path,
         project_dir: Option<&Path>,
+        project: Option<&str>,
+        strictness: Strictness,
+    ) -> Result<Self, ProjectError> {
+        Self::read_in(&HashMap::new(), (working_dir, project_dir), project, strictness)
+    }
+
+    /// Finds and reads the project: `--project-dir`, else the working folder, else `backend` in it. The name is the
+    /// flag's, else the process environment's, else the env files'.
+    pub fn read_in(
+        process: &HashMap<String, String>,
+        (working_dir, project_dir): (&Path, Option<&Path>),
         project: Option<&str>,
         strictness: Strictness,
     ) -> Result<Self, ProjectError> {
@@ -104,20 +146,19 @@ impl Project {
                 read = examples.find(|example| !matches!(example, Ok(None))).unwrap_or(Ok(None));
             }
             match read {
-                Ok(Some(values)) => files.push(EnvFile { path, values }),
+                Ok(Some(parsed)) => {
+                    warnings.extend(skipped(&path, &parsed));
+                    files.push(EnvFile { path, values: parsed.values() });
+                }
                 Ok(None) => {}
-                Err(error) if strictness == Strictness::Lenient => warnings.push(error.to_string()),
+                Err(error) if strictness == Strictness::Lenient => warnings.push(format!("passed over: {error}")),
                 Err(error) => return Err(error),
             }
         }
-        let written = |key| files.iter().find_map(|file| file.values.get(key)).map(|value| value.text.clone());
-        let name = project
-            .map(ToOwned::to_owned)
-            .or_else(|| written("PROJECT_NAME"))
-            .or_else(|| written("COMPOSE_PROJECT_NAME"))
-            .filter(|name| !name.is_empty())
-            .unwrap_or_else(|| DEFAULT_PROJECT.to_owned());
-        check_name(&name)?;
+        let name = match project.map(|name| (name.to_owned(), NameSource::Flag)).or_else(|| named(process, &files)) {
+            Some((name, source)) => check_name(name, source)?,
+            None => DEFAULT_PROJECT.to_owned(),
+        };
         Ok(Self { folder, name, files, warnings })
     }
 
@@ -152,21 +193,47 @@ pub fn env_file_problems(folder: &Path) -> Vec<ProjectError> {
     ENV_FILES.iter().filter_map(|name| read_env_file(&folder.join(name)).err()).collect()
 }
 
+/// The name that the process environment or an env file gives, and where.
+pub fn named(process: &HashMap<String, String>, files: &[EnvFile]) -> Option<(String, NameSource)> {
+    let is_full = |value: &String| !value.is_empty();
+    let in_process = NAME_KEYS.into_iter().find_map(|key| {
+        let value = process.get(key).filter(|value| is_full(value))?;
+        Some((value.clone(), NameSource::Process(key)))
+    });
+    let in_file = |key: &'static str| {
+        files.iter().find_map(|file| {
+            let value = file.values.get(key)?;
+            let mut lookup = |name: &str| {
+                let in_file = || files.iter().find_map(|file| file.values.get(name)).map(|value| value.text.clone());
+                process.get(name).cloned().or_else(|| if name == key { None } else { in_file() })
+            };
+            let name = value.template.expand(&mut lookup, &mut Vec::new()).filter(is_full)?;
+            Some((name, NameSource::File { path: file.path.clone(), line: value.line, key }))
+        })
+    };
+    in_process.or_else(|| NAME_KEYS.into_iter().find_map(in_file))
+}
+
+/// One warning for all that was skipped in a file.
+fn skipped(path: &Path, parsed: &Parsed) -> Option<String> {
+    let lines: Vec<String> = parsed.skipped.iter().map(|(line, what)| format!("line {line}: {what}")).collect();
+    (!lines.is_empty()).then(|| format!("skipped in `{}`: {}", path.display(), lines.join("; ")))
+}
+
 /// A project's name becomes part of container, network and folder names.
-fn check_name(name: &str) -> Result<(), ProjectError> {
+fn check_name(name: String, source: NameSource) -> Result<String, ProjectError> {
     let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
     if first && name.len() <= 63 && name.bytes().all(legal) {
-        Ok(())
+        Ok(name)
     } else {
-        Err(ProjectError::Name { name: crate::name::shown(name) })
+        Err(ProjectError::Name { name: crate::name::shown(&name), given_by: source })
     }
 }
 
-fn read_env_file(path: &Path) -> Result<Option<HashMap<String, FileValue>>, ProjectError> {
+fn read_env_file(path: &Path) -> Result<Option<Parsed>, ProjectError> {
     let Some(text) = read_env_text(path)? else { return Ok(None) };
-    let values = parse_env(&text).map_err(|(line, reason)| malformed(path, line, reason))?;
-    Ok(Some(values))
+    parse(&text).map(Some).map_err(|(line, reason)| malformed(path, line, reason))
 }
 
 /// The text of an env file that may be absent.
@@ -214,5 +281,20 @@ mod tests {
         assert_eq!(read(None).unwrap().name, "local");
         assert_eq!(read(Some("flag")).unwrap().name, "flag");
         assert!(matches!(read(Some("../x")), Err(ProjectError::Name { .. })));
+        let process = HashMap::from([("COMPOSE_PROJECT_NAME".to_owned(), "process".to_owned())]);
+        let read = |flag| Project::read_in(&process, (folder.path(), None), flag, Strictness::Strict).unwrap().name;
+        assert_eq!((read(None).as_str(), read(Some("flag")).as_str()), ("process", "flag"));
+    }
+
+    #[test]
+    fn an_unusable_name_is_reported_with_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(".env"), "A=1\nCOMPOSE_PROJECT_NAME=KAST\n").unwrap();
+        let error = Project::read(folder.path(), None, None, Strictness::Strict).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(".env` line 2, COMPOSE_PROJECT_NAME: ") && text.contains("`KAST`"), "{text}");
+        assert!(error.hint().unwrap().starts_with("change it there: ${EDITOR:-vi} +2 "));
+        std::fs::write(folder.path().join(".env"), "PROJECT_NAME=${STAGE:-demo}\n").unwrap();
+        assert_eq!(Project::read(folder.path(), None, None, Strictness::Strict).unwrap().name, "demo");
     }
 }

@@ -35,7 +35,7 @@ pub async fn run(cx: &Context, arguments: &InfoArguments) -> Result<InfoReport, 
                 "`{}` is a path, and info looks plugins up by name",
                 crate::name::shown(&arguments.plugin)
             ),
-            hint: Some("see what a package would do: nself plugin install PATH --dry-run".into()),
+            hint: Some("see what a package would do: nself plugin install PATH --check".into()),
         });
     };
     let project = cx.project(Strictness::Lenient)?;

@@ -33,7 +33,8 @@ pub async fn run(cx: &Context, arguments: &LogsArguments) -> Result<LogsReport, 
     let is_raw = arguments.raw || !std::io::stdout().is_terminal();
     let plugin = receipt.plugin.as_str().to_owned();
     if !arguments.follow {
-        let lines = docker.last_lines(&container, arguments.lines).await?;
+        let mut lines = docker.last_lines(&container, arguments.lines).await?;
+        lines.retain(|line| is_wanted(arguments, line));
         return Ok(LogsReport { plugin, lines, is_raw, is_told: false });
     }
     let mut stream = Box::pin(docker.log(&container, arguments.lines, true));
@@ -44,12 +45,19 @@ pub async fn run(cx: &Context, arguments: &LogsArguments) -> Result<LogsReport, 
         };
         let Some(line) = line else { break };
         let line = line?;
+        if !is_wanted(arguments, &line) {
+            continue;
+        }
         let text = if cx.output.is_json() { line_json(&plugin, &line).to_string() } else { shown(&line, is_raw) };
         if !cx.output.line(&text) {
             break;
         }
     }
     Ok(LogsReport { plugin, lines: Vec::new(), is_raw, is_told: true })
+}
+
+fn is_wanted(arguments: &LogsArguments, line: &LogLine) -> bool {
+    arguments.grep.as_ref().is_none_or(|text| line.text.contains(text.as_str()))
 }
 
 fn shown(line: &LogLine, is_raw: bool) -> String {

@@ -1,5 +1,6 @@
 //! One file a verb: each builds the stages' inputs, calls them, and gives a report. No printing here.
 
+pub mod action;
 pub mod config;
 pub mod doctor;
 pub mod env;

@@ -4,12 +4,14 @@
 mod check;
 mod connect;
 mod containers;
+mod exec;
 mod images;
 mod info;
 mod observe;
 
 pub use connect::{Endpoint, OLDEST_API};
 pub use containers::{ContainerSpec, ContainerState, ExitWatch, LogLine, Mount, PublishedPort};
+pub use exec::ExecOutput;
 pub use images::ImageFacts;
 pub use info::EngineInfo;
 pub use observe::{Observed, ObservedContainer, ObservedNetwork, PortHolder};

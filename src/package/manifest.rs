@@ -1,6 +1,7 @@
 //! The manifest (plugin.json): versions 1 and 2 and our superset of 2, read into one model.
 //! Owns the shapes and their defaults; opens no files.
 
+mod actions;
 mod fields;
 mod json;
 mod service;
@@ -10,6 +11,8 @@ mod wire;
 
 #[cfg(test)]
 mod tests;
+
+pub use actions::{Action, ActionKind, Argument, Call, Each};
 
 use semver::Version;
 
@@ -55,6 +58,10 @@ pub struct Manifest {
     pub privileges: Privileges,
     /// Hooks and scripts that the package would like to run on the host (never run unasked): their names.
     pub hooks: Vec<String>,
+    /// What users may ask of it by name.
+    pub actions: Vec<Action>,
+    /// The program inside the container that takes actions, where the package names one.
+    pub program: Option<String>,
     /// The text licence, as written (`MIT`, `free`); empty when unsaid.
     pub license: String,
     pub author: String,

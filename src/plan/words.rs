@@ -1,4 +1,4 @@
-//! Plans in words: the text that `--dry-run` prints, and the same as data.
+//! Plans in words: the text that `--check` prints, and the same as data.
 
 use std::fmt;
 

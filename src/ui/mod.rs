@@ -7,6 +7,7 @@ mod style;
 pub mod table;
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value, json};
 
@@ -62,6 +63,22 @@ pub struct Output {
     pub verbosity: Verbosity,
     /// Whether progress may move the cursor.
     pub is_animated: bool,
+    failure: WriteFailure,
+}
+
+/// Whether the answer could not be written, to a full disk for example; a reader that went away is no failure.
+#[derive(Debug, Clone, Default)]
+struct WriteFailure(Arc<Mutex<Option<String>>>);
+
+impl WriteFailure {
+    /// Notes how a write ended; whether it was done.
+    fn note(&self, written: io::Result<()>) -> bool {
+        let Err(error) = written else { return true };
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.to_string());
+        }
+        false
+    }
 }
 
 impl Output {
@@ -80,6 +97,7 @@ impl Output {
             style: Style::new(flags.color, no_color, stdout),
             error_style: Style::new(flags.color, no_color, stderr),
             verbosity,
+            failure: WriteFailure::default(),
             is_animated: stderr && !is_ci && !no_color && verbosity != Verbosity::Quiet,
         }
     }
@@ -87,6 +105,14 @@ impl Output {
     /// Whether the answer is a JSON document.
     pub fn is_json(&self) -> bool {
         self.json
+    }
+
+    /// The exit code of the process: 1 where the answer could not be written, which is printed.
+    pub fn finish(&self, code: u8) -> u8 {
+        let failure = self.failure.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(reason) = failure else { return code };
+        let _ = writeln!(io::stderr(), "{} could not write the answer: {reason}", self.error_style.failed("error:"));
+        if code == 0 { 1 } else { code }
     }
 
     /// A reporter of progress on standard error.
@@ -120,7 +146,16 @@ impl Output {
     /// Prints one line of the answer at once: for answers without end.
     pub fn line(&self, text: &str) -> bool {
         // A reader that went away (`| head -1`) ends the output, not the program with a panic.
-        writeln!(io::stdout(), "{text}").is_ok()
+        self.failure.note(writeln!(io::stdout(), "{text}").and_then(|()| io::stdout().flush()))
+    }
+
+    /// Prints a piece of what a program in a container prints, as it is.
+    pub fn bytes(&self, bytes: &[u8], is_error_stream: bool) {
+        if is_error_stream {
+            let _ = io::stderr().write_all(bytes);
+        } else {
+            self.failure.note(io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()));
+        }
     }
 
     /// Prints an error: to standard error for people, as the one document with `--json`. Gives its exit code.

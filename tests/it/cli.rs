@@ -142,7 +142,7 @@ fn a_home_that_is_none_is_told() {
 fn times_and_projects_that_make_no_sense_are_told() {
     let sandbox = Sandbox::new();
     sandbox.plugin(&["status", "--timeout", "soon"]).ends_with(2).says(&["--timeout is `soon`"]);
-    sandbox.plugin(&["status", "--project", "../x"]).ends_with(6).says(&["is no project name"]);
+    sandbox.plugin(&["status", "--project", "../x"]).ends_with(6).says(&["is not usable"]);
     sandbox.plugin(&["status", "--project-dir", "absent"]).ends_with(6).says(&["there is no project folder"]);
     Sandbox::new().with("NSELF_PLUGIN_READY_TIMEOUT", "x").plugin(&["status"]).ends_with(2);
 }

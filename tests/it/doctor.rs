@@ -94,7 +94,7 @@ fn a_healthy_machine_passes_and_nothing_is_made() {
     found.has("warning", "backend", "no backend CLI is on the PATH");
     found.has("warning", "network", "the backend does not run");
     // A package that a registry only names is not fetched to be looked into.
-    assert!(found.has("warning", "variables", &package.name).ends_with(&format!("{} --dry-run", package.name)));
+    assert!(found.has("warning", "variables", &package.name).ends_with(&format!("{} --check", package.name)));
     assert_eq!(registry.downloads(&package), 0);
     before.assert_unchanged(&sandbox, &found.outcome);
     let made = std::fs::read_dir(sandbox.home()).unwrap().count();
@@ -457,7 +457,7 @@ fn a_project_folder_that_is_not_there_fails_and_the_rest_is_checked() {
     assert!(found.has("failed", "project", "there is no project folder").contains("--project-dir"));
     found.has("ok", "engine", "Docker");
     found.has("ok", "plugin", "realtime");
-    diagnose(&sandbox, &["--project", "../x"], 6).has("failed", "project", "is no project name");
+    diagnose(&sandbox, &["--project", "../x"], 6).has("failed", "project", "is not usable");
     let empty = sandbox.path("empty");
     std::fs::create_dir(&empty).unwrap();
     diagnose(&sandbox, &["--project-dir", empty.to_str().unwrap()], 0).has("warning", "project", "no backend here");

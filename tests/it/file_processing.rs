@@ -4,7 +4,7 @@
 
 use std::process::Command;
 
-use crate::support::{Sandbox, State, bundle, free_port, node_client, passes};
+use crate::support::{Sandbox, State, bundle, free_port, node_client, passes, printed_host};
 
 /// The largest image, in bytes.
 const LARGEST_IMAGE: u64 = 30_000_000;
@@ -26,10 +26,10 @@ fn gateway(sandbox: &Sandbox) -> String {
 #[test]
 fn curl_and_exiftool_find_file_processing_as_its_page_says() {
     let (sandbox, port) = sandbox();
-    sandbox
-        .plugin(&["install", "file-processing"])
-        .ok()
-        .answers(&["(from bundled) is installed and healthy", &format!("http://files.localhost:{port}")]);
+    sandbox.plugin(&["install", "file-processing"]).ok().answers(&[
+        "(from bundled) is installed and healthy",
+        &format!("http://{}:{port}", printed_host("files.localhost")),
+    ]);
     let mut client = node_client("file-processing.mjs", &[&format!("http://127.0.0.1:{port}")]);
     client.env("FILE_PROCESSING_CALLBACK_HOST", gateway(&sandbox));
     passes(client, "curl", 40);

@@ -108,7 +108,7 @@ fn a_dry_run_prints_the_plan_and_changes_nothing() {
     registry.add(&package);
     let sandbox = Sandbox::of(&registry);
     let before = State::of(&sandbox);
-    let planned = sandbox.plugin(&["install", &package.name, "--dry-run"]).ok().answers(&[
+    let planned = sandbox.plugin(&["install", &package.name, "--check"]).ok().answers(&[
         &format!("{} 1.0.0 in project {}:", package.name, sandbox.project),
         "build image",
         &format!("create network {}_plugins", sandbox.project),
@@ -119,7 +119,7 @@ fn a_dry_run_prints_the_plan_and_changes_nothing() {
         "write receipt",
     ]);
     before.assert_unchanged(&sandbox, &planned);
-    let planned = sandbox.plugin(&["install", &package.name, "--dry-run", "--json"]).ok();
+    let planned = sandbox.plugin(&["install", &package.name, "--check", "--json"]).ok();
     let document = planned.json();
     assert_eq!(document["results"][0]["result"], "planned");
     let steps = document["results"][0]["plan"]["steps"].as_array().unwrap();

@@ -1,7 +1,7 @@
 //! The bundled jobs plugin as it is installed, with the bundled Redis, driven by the real npm client and a real browser.
 //! Needs what `tests/run.sh` makes: the bundled registry (NSELF_TEST_BUNDLE), Node and the modules of `tests/clients`.
 
-use crate::support::{Sandbox, State, free_port, node_client, passes};
+use crate::support::{Sandbox, State, free_port, node_client, passes, printed_host};
 
 /// The largest jobs image, in bytes.
 const LARGEST_IMAGE: u64 = 30_000_000;
@@ -29,8 +29,11 @@ fn npms_bullmq_and_a_browser_find_jobs_as_its_page_says() {
     sandbox
         .plugin(&["install", "jobs"])
         .ok()
-        .answers(&["(from bundled) is installed and healthy", &format!("http://jobs.localhost:{}", ports.http)])
-        .answers(&[&format!("http://queues.localhost:{}", ports.dashboard)]);
+        .answers(&[
+            "(from bundled) is installed and healthy",
+            &format!("http://{}:{}", printed_host("jobs.localhost"), ports.http),
+        ])
+        .answers(&[&format!("http://{}:{}", printed_host("queues.localhost"), ports.dashboard)]);
     let reveal = ["config", "jobs", "get", "JOBS_DASHBOARD_PASSWORD", "--reveal"];
     let password = sandbox.plugin(&reveal).ok().stdout.trim().to_owned();
     assert!(password.len() >= 16, "no password was made");

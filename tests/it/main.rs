@@ -5,10 +5,13 @@
 
 mod support;
 
+mod actions;
 mod cli;
 mod config;
 mod doctor;
+mod dry_run;
 mod env;
+mod env_files;
 mod file_processing;
 mod hardening;
 mod health;

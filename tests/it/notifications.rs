@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{Engine, Sandbox, ask, free_port, node_client, passes};
+use crate::support::{Engine, Sandbox, ask, free_port, node_client, passes, printed_host};
 
 /// The largest image, in bytes.
 const LARGEST_IMAGE: u64 = 30_000_000;
@@ -67,10 +67,10 @@ fn an_app_sends_through_the_installed_plugin_and_its_data_outlives_a_removal() {
         .with("NOTIFICATIONS_SMTP_HOST", &sink.host)
         .with("NOTIFICATIONS_SMTP_PORT", sink.port.to_string())
         .with("NOTIFICATIONS_RETRY_DELAY", "200");
-    sandbox
-        .plugin(&["install", "notifications"])
-        .ok()
-        .answers(&["(from bundled) is installed and healthy", &format!("http://notifications.localhost:{port}")]);
+    sandbox.plugin(&["install", "notifications"]).ok().answers(&[
+        "(from bundled) is installed and healthy",
+        &format!("http://{}:{port}", printed_host("notifications.localhost")),
+    ]);
     let base = format!("http://127.0.0.1:{port}");
     passes(node_client("notifications.mjs", &[&base, &mails.display().to_string()]), "an app", 20);
 

@@ -96,7 +96,7 @@ fn of_two_plugins_that_want_one_port_it_is_the_first_that_gets_it() {
     let sandbox = Sandbox::of(&registry);
     for _ in 0..5 {
         for (one, other) in [(&first, &second), (&second, &first)] {
-            let outcome = sandbox.plugin(&["install", &one.name, &other.name, "--dry-run"]).ends_with(10);
+            let outcome = sandbox.plugin(&["install", &one.name, &other.name, "--check"]).ends_with(10);
             outcome.says(&[&format!("by both `{}` and `{}`", one.name, other.name)]);
         }
     }

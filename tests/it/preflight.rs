@@ -70,17 +70,17 @@ fn all_missing_variables_are_listed_at_once() {
 fn a_malformed_env_line_is_told_by_file_line_and_key_and_never_by_value() {
     let sandbox = Sandbox::new();
     let package = Package::new("probe");
-    sandbox.write(".env.local", "A=1\n\nPASS-WORD=canary-hunter2\n");
+    sandbox.write(".env.local", "A=1\n\nPASSWORD canary-hunter2\n");
     sandbox
         .install(&package, &[])
         .ends_with(6)
-        .says(&[".env.local` line 3", "`PASS-WORD` is no variable name", "hint: mend it"])
+        .says(&[".env.local` line 3", "`PASSWORD` is not followed by `=`", "hint: mend it"])
         .hides(&["canary-hunter2"]);
     sandbox.write(".env.local", "A=1\ncanary-hunter2\n");
     sandbox
         .install(&package, &[])
         .ends_with(6)
-        .says(&["line 2", "the line is no KEY=VALUE"])
+        .says(&["line 2", "the line is not KEY=VALUE"])
         .hides(&["canary-hunter2"]);
     // What only looks goes on, and says what it passed over.
     sandbox.plugin(&["status"]).ok().says(&["passed over", ".env.local"]).hides(&["canary-hunter2"]);

@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::support::{Sandbox, State, bundle, free_port, node_client, passes};
+use crate::support::{Sandbox, State, bundle, free_port, node_client, passes, printed_host};
 
 /// The largest program that is shipped, in bytes.
 const LARGEST_PROGRAM: u64 = 15_000_000;
@@ -24,7 +24,10 @@ fn the_real_client_finds_realtime_as_its_page_says() {
     sandbox
         .plugin(&["install", "realtime"])
         .ok()
-        .answers(&["(from bundled) is installed and healthy", &format!("http://realtime.localhost:{port}")])
+        .answers(&[
+            "(from bundled) is installed and healthy",
+            &format!("http://{}:{port}", printed_host("realtime.localhost")),
+        ])
         .answers(&["made at random and kept: REALTIME_JWT_SECRET"]);
     let secret = sandbox.plugin(&["config", "realtime", "get", "REALTIME_JWT_SECRET", "--reveal"]).ok().stdout;
     let mut client = node_client("realtime.mjs", &[&format!("http://127.0.0.1:{port}")]);

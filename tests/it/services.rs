@@ -148,7 +148,7 @@ fn what_comes_along_goes_when_nothing_that_needs_it_stays() {
     before.assert_unchanged(&sandbox, &outcome);
 
     // What can be known beforehand: a value that nobody has set.
-    for flag in ["--yes", "--dry-run"] {
+    for flag in ["--yes", "--check"] {
         let outcome = sandbox.plugin(&["install", flag, &refused]).ends_with(6).says(&["PROBE_KEY"]);
         let outcome = outcome.answers(&[in_vain]);
         before.assert_unchanged(&sandbox, &outcome);

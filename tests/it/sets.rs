@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Engine, Package, Registry, Sandbox, assert_valid_output, write_program};
+use crate::support::{Answer, Engine, Package, Registry, Sandbox, assert_valid_output, printed_host, write_program};
 
 const CORE: [&str; 4] = ["realtime", "notifications", "jobs", "file-processing"];
 
@@ -181,8 +181,8 @@ fn a_frontend_gets_its_addresses_in_every_format() {
     registry.add(&realtime);
     let sandbox = Sandbox::of(&registry);
     sandbox.plugin(&["install", "realtime"]).ok();
-    let url = format!("http://realtime.localhost:{port}");
-    let socket = format!("ws://realtime.localhost:{port}");
+    let url = format!("http://{}:{port}", printed_host("realtime.localhost"));
+    let socket = format!("ws://{}:{port}", printed_host("realtime.localhost"));
     let expected = [
         ("NEXT_PUBLIC_REALTIME_URL", url.as_str()),
         ("NEXT_PUBLIC_REALTIME_WS_URL", socket.as_str()),

@@ -319,10 +319,8 @@ fn own_image(sandbox: &Sandbox) -> String {
 fn a_malformed_line_shows_no_part_of_a_secret() {
     let (_registry, sandbox) = world();
     for (line, shown) in [
-        ("ALPHA_KEY: hunter2=", "`ALPHA_KEY` is not followed by `=`"),
         ("ALPHA_KEY hunter2secret=", "`ALPHA_KEY` is not followed by `=`"),
-        ("MIIEvQ/hunter2==", "the line is no KEY=VALUE"),
-        ("hunter2", "the line is no KEY=VALUE"),
+        ("MIIEvQ/hunter2==", "the line is not KEY=VALUE"),
         ("REALTIME_KEY=hunter2\0", "`REALTIME_KEY` holds a NUL byte"),
     ] {
         sandbox.write(".env.plugins", &format!("FIRST=1\n{line}\n"));

@@ -28,7 +28,7 @@ use crate::fs;
 use crate::http::{Deadlines, Http};
 use crate::machine::{Asked, Memory, Space, Store, nearest};
 use crate::name::PluginSpec;
-use crate::project::{self, DEFAULT_PROJECT, Project, ProjectError, Strictness};
+use crate::project::{self, DEFAULT_PROJECT, NameSource, Project, ProjectError, Strictness};
 use crate::registries;
 use crate::registry::{Access, Catalog, LoadFailure, Loaded, Origin, Source, age_text};
 use crate::values::Values;
@@ -200,7 +200,12 @@ async fn ask_registries(cx: &Context, arguments: &DoctorArguments, http: &Http) 
 fn project_facts(cx: &Context) -> (Project, ProjectFacts) {
     let flags = &cx.settings.flags;
     let named = flags.project_dir.as_deref();
-    let read = Project::read(&cx.settings.working_dir, named, flags.project.as_deref(), Strictness::Lenient);
+    let read = Project::read_in(
+        &cx.process_environment,
+        (&cx.settings.working_dir, named),
+        flags.project.as_deref(),
+        Strictness::Lenient,
+    );
     let (project, trouble) = match read {
         Ok(project) => (project, None),
         Err(error) => {
@@ -211,11 +216,12 @@ fn project_facts(cx: &Context) -> (Project, ProjectFacts) {
             (stand_in, Some(Error::from(error).into()))
         }
     };
-    let sets =
-        |key: &str| project.files.iter().find(|file| file.values.get(key).is_some_and(|value| !value.text.is_empty()));
-    let named_by = match (&flags.project, sets("PROJECT_NAME").or_else(|| sets("COMPOSE_PROJECT_NAME"))) {
-        (Some(_), _) => "as --project says".to_owned(),
-        (None, Some(file)) => format!("as `{}` says", file.path.file_name().unwrap_or_default().to_string_lossy()),
+    let named_by = match (&flags.project, project::named(&cx.process_environment, &project.files)) {
+        (Some(_), _) | (None, Some((_, NameSource::Flag))) => "as --project says".to_owned(),
+        (None, Some((_, NameSource::Process(key)))) => format!("as {key} in the environment says"),
+        (None, Some((_, NameSource::File { path, .. }))) => {
+            format!("as `{}` says", path.file_name().unwrap_or_default().to_string_lossy())
+        }
         (None, None) => "the default name".to_owned(),
     };
     let env_files = project.files.iter().map(|file| {

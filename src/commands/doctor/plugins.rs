@@ -224,7 +224,7 @@ fn variables(facts: &PluginFacts) -> Vec<Finding> {
         let message = "which variables it needs is told in its package, which is not on this machine";
         return vec![
             Finding::warning("variables", name, message)
-                .mend(format!("fetch it without changing anything: nself plugin install {name} --dry-run")),
+                .mend(format!("fetch it without changing anything: nself plugin install {name} --check")),
         ];
     };
     if variables.missing.is_empty() {

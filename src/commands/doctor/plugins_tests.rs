@@ -126,7 +126,7 @@ fn every_missing_variable_is_a_line_and_what_the_container_knows_is_a_warning() 
 fn an_unknown_manifest_is_told_with_the_dry_run() {
     let mut demo = offered("demo");
     demo.variables = None;
-    assert!(of_check(&[demo], "variables")[0].hint.as_ref().unwrap().ends_with("--dry-run"));
+    assert!(of_check(&[demo], "variables")[0].hint.as_ref().unwrap().ends_with("--check"));
 }
 
 #[test]

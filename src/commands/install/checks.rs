@@ -144,6 +144,7 @@ pub(super) async fn check(
     problems.extend(obstacles(shared, target, wanted, before).await?);
     let missing: Vec<Variable> = assembled.missing.iter().filter(|one| !target.tells_of(&one.name)).cloned().collect();
     problems.extend(preflight::missing_variables(name, &missing));
+    problems.extend(preflight::missing_references(name, &assembled.notes));
     problems.extend(preflight::privileges(wanted.manifest, shared.grants(name)));
     if problems.is_empty() { Ok(()) } else { Err(Error::Preflight(problems)) }
 }

@@ -8,6 +8,7 @@ mod downloads;
 mod fitness;
 mod foreign;
 mod pipeline;
+mod preview;
 mod receipt;
 mod renewal;
 mod report;
@@ -33,6 +34,7 @@ use crate::name::{NameError, PluginName, PluginSpec};
 use crate::package::VerifyPolicy;
 use crate::project::{Project, Strictness};
 use crate::registries;
+use crate::ui::Report;
 use crate::undo;
 use crate::values::{Values, WHOLE_PROJECT};
 
@@ -76,27 +78,30 @@ impl<'a> Request<'a> {
 
 /// Installs all that is named, and the plugins of the sets; after a set has changed something, what must see it is
 /// restarted.
-pub async fn run(cx: &Context, arguments: &InstallArguments) -> Result<InstallReport, Error> {
+pub async fn run(cx: &Context, arguments: &InstallArguments) -> Result<Box<dyn Report>, Error> {
+    if (arguments.dry_run || arguments.order_only) && !arguments.check {
+        return Ok(Box::new(preview::run(cx, arguments).await?));
+    }
     let project = cx.project(Strictness::Strict)?;
     let downloads = Downloads::default();
     let mut report = install(cx, &Request::new(arguments, &project, &downloads)).await?;
-    let is_due = report.has_changed() || (cx.state.owes_restart(&project.name) && !arguments.dry_run);
+    let is_due = report.has_changed() || (cx.state.owes_restart(&project.name) && !arguments.check);
     if !arguments.sets.is_empty() && is_due {
         restart_after(cx, &project, &mut report, arguments.skip_restart).await?;
     }
-    Ok(report)
+    Ok(Box::new(report))
 }
 
 /// Installs, and restarts nothing else.
 pub async fn install(cx: &Context, request: &Request<'_>) -> Result<InstallReport, Error> {
     let arguments = request.arguments;
     with_targets(cx, request, async |shared, found| {
-        if !arguments.dry_run {
+        if !arguments.check {
             ensure_internal_secret(cx, &shared.project.name).await?;
         }
         shared.fitness.begin(shared).await?;
         let mut results = schedule::install_all(shared, found).await;
-        if results.iter().all(|(_, outcome)| matches!(outcome, Outcome::Failed(_))) && !arguments.dry_run {
+        if results.iter().all(|(_, outcome)| matches!(outcome, Outcome::Failed(_))) && !arguments.check {
             undo::forget_unused_secret(cx, &shared.project.name).await?;
         }
         if let Some(error) = report::only_unfit(&mut results) {
@@ -137,7 +142,7 @@ async fn with_targets<T>(
     work: impl AsyncFnOnce(&Shared<'_>, Vec<Found>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let Request { arguments, project, downloads, grants, is_renewal } = request;
-    let mut specs = parse_specs(&arguments.plugins)?;
+    let mut specs = specs(arguments)?;
     let flags = parse_variables(&arguments.env)?;
     let home = cx.state.home_id()?;
     undo::recover(cx).await?;
@@ -175,7 +180,7 @@ async fn with_targets<T>(
         allow_privileged: arguments.allow_privileged,
         granted: &grants.granted,
         force: arguments.force,
-        dry_run: arguments.dry_run,
+        dry_run: arguments.check,
         downloads,
         locks: Mutex::default(),
         named,
@@ -220,9 +225,19 @@ async fn bring_along(
     Ok(())
 }
 
-fn parse_specs(words: &[String]) -> Result<Vec<(String, PluginSpec)>, Error> {
+/// What the command line names.
+fn specs(arguments: &InstallArguments) -> Result<Vec<(String, PluginSpec)>, Error> {
     let parse = |word: &String| Ok((word.clone(), word.parse::<PluginSpec>()?));
-    words.iter().map(parse).collect::<Result<_, NameError>>().map_err(Error::from)
+    let Some(version) = &arguments.version else {
+        return arguments.plugins.iter().map(parse).collect::<Result<_, NameError>>().map_err(Error::from);
+    };
+    match arguments.plugins.as_slice() {
+        [one] if !one.contains('@') => Ok(vec![parse(&format!("{one}@{version}"))?]),
+        _ => Err(Error::Usage {
+            message: "--version is for one plugin without a version of its own".into(),
+            hint: Some("name each version: nself plugin install jobs@1.0.0 realtime@1.0.0".into()),
+        }),
+    }
 }
 
 /// The variables that `--env KEY=VALUE` sets.

@@ -189,6 +189,9 @@ async fn stage_and_apply(
     let recipe = Recipe::choose(&package).map_err(refused)?;
     let variables = variables(shared, &before.values);
     let assembled = assemble(package.manifest(), &variables, &shared.services, &shared.generator(before));
+    for note in assembled.notes.iter().filter(|note| !note.is_required()) {
+        cx.reporter.event(Event::Warning { text: &note.to_string() });
+    }
     let (wanted, left_out) = want(shared, (package.manifest(), package.digest()), &assembled, before, transaction)?;
     let image = check_and_find_image(shared, target, (&wanted, &assembled, before), (&recipe, &package)).await?;
     let activation = activation(cx, &package, before.receipt.as_ref())?;

@@ -28,7 +28,7 @@ pub enum Outcome {
         passed_over: Vec<String>,
         unset: Vec<String>,
     },
-    /// `--dry-run`: this would be done.
+    /// `--check`: this would be done.
     Planned(Box<Plan>),
     /// It was left as it was.
     Failed(Box<Error>),

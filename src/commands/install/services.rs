@@ -37,7 +37,7 @@ pub(super) enum Policy {
 impl Policy {
     /// What the flags say; beside a backend, the person at the terminal, but for sets, which ask nothing.
     pub(super) fn of(arguments: &InstallArguments, variables: &Variables<'_>, can_ask: bool) -> Self {
-        let has_flag = arguments.services.with_services || arguments.yes || arguments.dry_run;
+        let has_flag = arguments.services.with_services || arguments.yes || arguments.check;
         let is_decided = has_flag || !arguments.sets.is_empty();
         match arguments.services.no_services {
             true => Self::Refuse,

@@ -5,7 +5,7 @@ use semver::VersionReq;
 use serde_json::Value;
 
 use super::fields::{Fields, wrong};
-use super::{Manifest, ManifestError, Requires, Variable, service, values, variables};
+use super::{Manifest, ManifestError, Requires, Variable, actions, service, values, variables};
 use crate::name::{PluginName, parse_version, shown};
 use crate::needs::{Condition, ServiceNeed, is_service, service_of_variable};
 
@@ -48,6 +48,8 @@ pub(super) fn manifest(document: &Value) -> Result<Manifest, ManifestError> {
         service: service::service(&top, generation)?,
         privileges: service::privileges(&top)?,
         hooks: hooks(&top)?,
+        actions: actions::actions(&top)?,
+        program: top.text("binaryName")?.filter(|program| !program.is_empty()).map(ToOwned::to_owned),
         name,
         version,
         ports,

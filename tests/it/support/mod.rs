@@ -49,6 +49,13 @@ pub(crate) fn wait_until(what: &str, limit: Duration, mut is_so: impl FnMut() ->
     }
 }
 
+/// The host under which addresses are printed: the name where this machine resolves it to loopback, else 127.0.0.1.
+pub(crate) fn printed_host(name: &str) -> &str {
+    use std::net::ToSocketAddrs;
+    let found = (name, 0).to_socket_addrs();
+    if found.is_ok_and(|mut found| found.any(|one| one.ip().to_string() == "127.0.0.1")) { name } else { "127.0.0.1" }
+}
+
 /// Asks a plugin for a page; status and body.
 pub(crate) fn ask(port: u16, path: &str) -> (u16, String) {
     use std::io::{Read, Write};

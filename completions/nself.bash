@@ -52,6 +52,9 @@ _nself() {
             nself__subcmd__plugin,env)
                 cmd="nself__subcmd__plugin__subcmd__env"
                 ;;
+            nself__subcmd__plugin,exec)
+                cmd="nself__subcmd__plugin__subcmd__exec"
+                ;;
             nself__subcmd__plugin,health)
                 cmd="nself__subcmd__plugin__subcmd__health"
                 ;;
@@ -88,6 +91,9 @@ _nself() {
             nself__subcmd__plugin,rm)
                 cmd="nself__subcmd__plugin__subcmd__remove"
                 ;;
+            nself__subcmd__plugin,run)
+                cmd="nself__subcmd__plugin__subcmd__run"
+                ;;
             nself__subcmd__plugin,setup)
                 cmd="nself__subcmd__plugin__subcmd__setup"
                 ;;
@@ -111,6 +117,9 @@ _nself() {
                 ;;
             nself__subcmd__plugin__subcmd__config,set)
                 cmd="nself__subcmd__plugin__subcmd__config__subcmd__set"
+                ;;
+            nself__subcmd__plugin__subcmd__config,show)
+                cmd="nself__subcmd__plugin__subcmd__config__subcmd__get"
                 ;;
             nself__subcmd__plugin__subcmd__config,unset)
                 cmd="nself__subcmd__plugin__subcmd__config__subcmd__unset"
@@ -186,7 +195,7 @@ _nself() {
             return 0
             ;;
         nself__subcmd__logs)
-            opts="-f -n -q -v -h --follow --lines --raw --json --quiet --verbose --color --project --project-dir --timeout --help"
+            opts="-f -n -q -v -h --follow --lines --grep --raw --json --quiet --verbose --color --project --project-dir --timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -197,6 +206,10 @@ _nself() {
                     return 0
                     ;;
                 -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --grep)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -224,7 +237,7 @@ _nself() {
             return 0
             ;;
         nself__subcmd__plugin)
-            opts="-q -v -h --json --quiet --verbose --color --project --project-dir --timeout --help install add remove rm uninstall list ls info status health logs start stop restart doctor refresh sync-registry config setup env open pack"
+            opts="-q -v -h --json --quiet --verbose --color --project --project-dir --timeout --help install add remove rm uninstall list ls info status health logs start stop restart doctor refresh sync-registry config setup env open pack run exec"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -254,7 +267,7 @@ _nself() {
             return 0
             ;;
         nself__subcmd__plugin__subcmd__config)
-            opts="-q -v -h --json --quiet --verbose --color --project --project-dir --timeout --help get set unset"
+            opts="-q -v -h --json --quiet --verbose --color --project --project-dir --timeout --help get show set unset"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -408,7 +421,7 @@ _nself() {
             return 0
             ;;
         nself__subcmd__plugin__subcmd__env)
-            opts="-q -v -h --format --json --quiet --verbose --color --project --project-dir --timeout --help"
+            opts="-q -v -h --format --host --for --server --reveal --write --json --quiet --verbose --color --project --project-dir --timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -418,6 +431,48 @@ _nself() {
                     COMPREPLY=($(compgen -W "dotenv shell json nextjs" -- "${cur}"))
                     return 0
                     ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --for)
+                    COMPREPLY=($(compgen -W "host container" -- "${cur}"))
+                    return 0
+                    ;;
+                --write)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --project)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --project-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nself__subcmd__plugin__subcmd__exec)
+            opts="-q -v -h --json --quiet --verbose --color --project --project-dir --timeout --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -506,7 +561,7 @@ _nself() {
             return 0
             ;;
         nself__subcmd__plugin__subcmd__install)
-            opts="-y -q -v -h --with-services --no-services --core-only --with-auth --all --set --skip-restart --registry --offline --refresh --allow-http --dry-run --env --verify --allow-privileged --force --yes --json --quiet --verbose --color --project --project-dir --timeout --help"
+            opts="-y -q -v -h --with-services --no-services --core-only --with-auth --all --set --skip-restart --registry --offline --refresh --allow-http --dry-run --check --order-only --version --env --verify --allow-privileged --force --yes --json --quiet --verbose --color --project --project-dir --timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -517,6 +572,10 @@ _nself() {
                     return 0
                     ;;
                 --registry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --version)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -594,7 +653,7 @@ _nself() {
             return 0
             ;;
         nself__subcmd__plugin__subcmd__logs)
-            opts="-f -n -q -v -h --follow --lines --raw --json --quiet --verbose --color --project --project-dir --timeout --help"
+            opts="-f -n -q -v -h --follow --lines --grep --raw --json --quiet --verbose --color --project --project-dir --timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -605,6 +664,10 @@ _nself() {
                     return 0
                     ;;
                 -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --grep)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -765,6 +828,36 @@ _nself() {
             ;;
         nself__subcmd__plugin__subcmd__restart)
             opts="-a -q -v -h --all --json --quiet --verbose --color --project --project-dir --timeout --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --project)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --project-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nself__subcmd__plugin__subcmd__run)
+            opts="-q -v -h --json --quiet --verbose --color --project --project-dir --timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

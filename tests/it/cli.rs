@@ -37,7 +37,7 @@ fn a_removal_never_follows_a_path() {
 #[test]
 fn a_malformed_version_is_refused() {
     let sandbox = Sandbox::new();
-    for word in ["probe@", "probe@latest", "probe@1", "probe@1.0.0/..", "probe@01.0.0"] {
+    for word in ["probe@", "probe@one", "probe@1.0.0/..", "probe@01.0.0"] {
         sandbox.plugin(&["install", word]).ends_with(2).says(&["is not a version"]);
     }
 }

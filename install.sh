@@ -18,13 +18,14 @@ export HOME="${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}"
 
 usage() {
   cat <<'TEXT'
-Usage: ./install.sh [--from FILE|URL | --build | --only NAME...] [--with-docker] [--prefix DIR]
+Usage: ./install.sh [--from FILE|URL | --release | --build | --only NAME...] [--with-docker] [--prefix DIR]
        ./install.sh --uninstall [--prefix DIR]
 
 Installs nself for this user. On its own, and in a clone that is exactly a release, it downloads and verifies the
 release's archive; in any other clone it builds from source. Running it again updates what has changed.
 
   --from FILE|URL  install this release archive; SHA256SUMS and SHA256SUMS.minisig must be beside it
+  --release        install the release of this version, or fail; never build
   --build          build from this clone, even if it is exactly a release
   --only NAME...   build from this clone, and build and install only these plugins
   --with-docker    also install and start the Docker engine where none answers (needs root)
@@ -610,11 +611,11 @@ choose_source() {
       return 0
       ;;
   esac
-  if ! in_clone; then
+  if [ "$source" = release ] || ! in_clone; then
     step "looking for the release $(own_version)"
     find_release && return 0
     fail "could not get $releases/download/v$(own_version)/nself-$(own_version)-$(platform).tar.gz: $why" \
-      "check the network, or download the archive, SHA256SUMS and SHA256SUMS.minisig and run: $0 --from FILE"
+      "download the archive, SHA256SUMS and SHA256SUMS.minisig to one place and run: $0 --from FILE"
   fi
   why=$(not_a_release)
   if [ -z "$why" ]; then
@@ -744,9 +745,9 @@ read_names() {
   [ "$taken" -gt 0 ] || wrong_usage "--only needs the name of a plugin"
 }
 
-# Two of --from, --build and --only contradict each other.
+# Two of --from, --release, --build and --only contradict each other.
 choose() {
-  [ -z "$source" ] || [ "$source" = "$1" ] || wrong_usage "only one of --from, --build and --only can be given"
+  [ -z "$source" ] || [ "$source" = "$1" ] || wrong_usage "only one of --from, --release, --build and --only can be given"
   source=$1
 }
 
@@ -756,6 +757,7 @@ read_arguments() {
       --with-docker) with_docker=yes ;;
       --uninstall) run=uninstall_all ;;
       --build) choose build ;;
+      --release) choose release ;;
       --from)
         case ${2:-} in "" | -*) wrong_usage "--from needs a file or an address" ;; esac
         choose from && from=$2 && shift

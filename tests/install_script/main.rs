@@ -5,6 +5,7 @@
 mod archives;
 mod placing;
 mod refusals;
+mod workflows;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -22,7 +23,7 @@ use tempfile::TempDir;
 /// write to, if only in the fork of another test, cannot be run.
 const SET_UP: &str = r#"set -eu
 mkdir -p home tmp tools checkout/plugins checkout/target/bundle checkout/target/release
-cp -rL "$1/completions" "$1/man" "$1/release" "$1/README.md" "$1/CHANGELOG.md" "$1/LICENSE" checkout
+cp -rL "$1/completions" "$1/man" "$1/release" "$1/.github" "$1/README.md" "$1/CHANGELOG.md" "$1/LICENSE" checkout
 printf '[workspace.package]\nversion = "0.10.0"\n' >checkout/Cargo.toml
 ln -s "$1/install.sh" checkout/install.sh
 printf '#!/bin/sh\necho "nself 0.10.0 (plugin manager)"\n' >checkout/target/release/nself

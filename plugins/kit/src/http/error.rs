@@ -6,7 +6,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-use crate::fields::FieldError;
+use super::fields::FieldError;
 
 /// An answer that says what went wrong: a status, the `error` text, further fields and headers.
 #[derive(Debug)]

@@ -14,9 +14,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::environment::{ConfigurationError, Environment};
-use crate::logging;
-use crate::router::{Plugin, router};
+use super::router::{Plugin, router};
+use crate::settings::{ConfigurationError, Environment};
+use crate::telemetry;
 
 /// A client that has not sent its request's head by then is let go.
 const HEAD_WITHIN: Duration = Duration::from_secs(15);
@@ -59,7 +59,7 @@ where
     F: Future<Output = Result<Plugin, ConfigurationError>>,
 {
     let environment = Environment::from_process();
-    let log = logging::start(&environment);
+    let log = telemetry::start_log(&environment);
     let result = log.map_err(StartError::from).and_then(|()| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.map_err(|error| StartError::System("starting the runtime failed".to_owned(), error))?;

@@ -3,7 +3,7 @@
 use redis::{ConnectionAddr, IntoConnectionInfo};
 use url::Url;
 
-use crate::environment::{ConfigurationError, Environment};
+use crate::settings::{ConfigurationError, Environment};
 
 /// An address, and how it is told without its secrets.
 #[derive(Clone)]

@@ -2,7 +2,7 @@
 
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::environment::{ConfigurationError, Environment};
+use crate::settings::{ConfigurationError, Environment};
 
 /// Starts the log at `LOG_LEVEL`; an unknown level is an error, and the log starts at `info`.
 pub(crate) fn start(environment: &Environment) -> Result<(), ConfigurationError> {

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::error::Failure;
+use super::error::Failure;
 
 /// The most bytes of a request body that [`JsonObject`] reads, put into the request by the router.
 #[derive(Clone, Copy)]

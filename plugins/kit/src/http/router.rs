@@ -15,14 +15,14 @@ use axum::{Extension, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
-use crate::environment::ConfigurationError;
-use crate::error::Failure;
-use crate::fields::BodyLimit;
-use crate::guard::require_key;
-use crate::health::{HealthSource, Identity, health_answer, live_answer, ready_answer};
-use crate::linger::lingering;
-use crate::metrics::Metrics;
+use super::error::Failure;
+use super::fields::BodyLimit;
+use super::health::{HealthSource, Identity, health_answer, live_answer, ready_answer};
+use super::linger::lingering;
+use crate::auth::require_key;
+use crate::settings::ConfigurationError;
 use crate::settings::{Origins, Settings};
+use crate::telemetry::Metrics;
 
 /// The longest text of a framework's error that is passed on, in bytes.
 const ERROR_TEXT_BYTES: usize = 4096;
@@ -149,10 +149,10 @@ fn cross_origin(origins: &Origins) -> Result<CorsLayer, ConfigurationError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::environment::Environment;
-    use crate::fields::JsonObject;
-    use crate::guard::ApiKey;
-    use crate::health::{Dependency, Health, Status};
+    use crate::auth::ApiKey;
+    use crate::http::JsonObject;
+    use crate::http::{Dependency, Health, Status};
+    use crate::settings::Environment;
     use axum::body::Body;
     use axum::routing::post;
     use serde_json::Value;

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::environment::{ConfigurationError, Environment};
-use crate::guard::ApiKey;
+use super::environment::{ConfigurationError, Environment};
+use crate::auth::ApiKey;
 
 /// The longest time that a stop waits for open requests: less than the ten seconds after which an
 /// engine kills.

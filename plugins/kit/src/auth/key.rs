@@ -7,7 +7,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
 
-use crate::error::Failure;
+use crate::http::Failure;
 
 /// A configured key, and the secret that plugins of one project know each other by, which opens the same doors; their
 /// texts are never printed.

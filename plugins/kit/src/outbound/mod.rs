@@ -1,0 +1,5 @@
+//! Requests to other servers.
+
+mod signature;
+
+pub use signature::signature;

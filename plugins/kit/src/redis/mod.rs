@@ -1,0 +1,5 @@
+//! Where Redis is.
+
+mod address;
+
+pub use address::RedisAddress;

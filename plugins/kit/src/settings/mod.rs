@@ -1,0 +1,7 @@
+//! Settings from environment variables.
+
+mod environment;
+mod server;
+
+pub use environment::{ConfigurationError, Environment};
+pub use server::{Origins, Settings};

@@ -1,0 +1,7 @@
+//! Metrics and logs.
+
+mod logging;
+mod metrics;
+
+pub(crate) use logging::start as start_log;
+pub use metrics::Metrics;

@@ -58,8 +58,7 @@ pub(crate) async fn build(environment: Environment) -> Result<Plugin, Configurat
             let health = health(&observed);
             Box::pin(async move { health })
         }),
-        guarded: http::guarded(app.clone()),
-        open: http::open(app),
+        routes: http::routes(app),
         on_stop: Box::pin(async move { stop_jobs(&stopped, FINISH_WITHIN).await }),
     })
 }
@@ -73,8 +72,7 @@ impl App {
             None => Storage::local(&config.data.join("files"))?,
         };
         let incoming = config.data.join("incoming");
-        let origins = config.server.origins.clone();
-        let intake = Intake::new(incoming.clone(), config.uploads, origins).map_err(|error| {
+        let intake = Intake::new(incoming.clone(), config.uploads).map_err(|error| {
             let folder = incoming.display();
             ConfigurationError::new(format!(
                 "the folder `{folder}` cannot be used for uploads: {error}; mount a volume there that this user may \
@@ -204,9 +202,6 @@ fn cgroup_limit() -> Option<u64> {
 }
 
 fn warn_of_open_doors(config: &Config) {
-    if config.server.api_key.is_none() {
-        tracing::warn!("no `FILE_PROCESSING_API_KEY`: whoever reaches the port may process and read files");
-    }
     if config.virus_scan_wanted {
         tracing::warn!("`FILE_PROCESSING_VIRUS_SCAN_ENABLED` is on, but this version has no scanner");
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use kit::{ConfigurationError, Environment, Origins, Settings};
+use kit::{ConfigurationError, Environment, Settings};
 use url::Url;
 
 use crate::upload::Bounds;
@@ -80,13 +80,12 @@ impl std::fmt::Debug for Config {
 impl Config {
     /// Reads all settings.
     pub(crate) fn read(environment: &Environment) -> Result<Self, ConfigurationError> {
-        let origins = Origins::Only(vec!["http://localhost:3000".to_owned()]);
         let data = environment.text(&["FILE_PROCESSING_DATA_DIR"]).unwrap_or_else(|| "/data".to_owned());
         let concurrency = ["FILE_PROCESSING_CONCURRENCY", "FILE_QUEUE_CONCURRENCY"];
         let retention = environment.duration(&["FILE_PROCESSING_RESULT_RETENTION"], SECOND, SECOND * 86_400)?;
         let fetch_hosts = environment.list(&["FILE_PROCESSING_FETCH_ALLOWED_HOSTS"]).unwrap_or_default();
         Ok(Self {
-            server: Settings::read(environment, NAME, PORT, origins, JSON_BYTES)?,
+            server: Settings::read(environment, NAME, PORT, JSON_BYTES)?,
             data: PathBuf::from(data),
             bucket: bucket(environment)?,
             public_url: public_url(environment)?,

@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use kit::Origins;
 use multer::{Field, Multipart};
 use tempfile::TempPath;
 use tokio::io::AsyncWriteExt;
@@ -50,7 +49,6 @@ pub(crate) struct Intake {
     folder: PathBuf,
     pub(crate) bounds: Bounds,
     used: Arc<AtomicU64>,
-    origins: Origins,
 }
 
 /// Disk space that a file occupies, given back when it is dropped.
@@ -110,13 +108,13 @@ impl Form {
 
 impl Intake {
     /// Takes uploads into a folder, which is emptied of what an earlier process left.
-    pub(crate) fn new(folder: PathBuf, bounds: Bounds, origins: Origins) -> std::io::Result<Self> {
+    pub(crate) fn new(folder: PathBuf, bounds: Bounds) -> std::io::Result<Self> {
         if folder.exists() {
             std::fs::remove_dir_all(&folder)?;
         }
         std::fs::create_dir_all(&folder)?;
         let bounds = Bounds { request_bytes: bounds.request_bytes.max(bounds.file_bytes), ..bounds };
-        Ok(Self { folder, bounds, used: Arc::default(), origins })
+        Ok(Self { folder, bounds, used: Arc::default() })
     }
 
     /// Receives a form with one file.
@@ -131,7 +129,6 @@ impl Intake {
 
     async fn receive(&self, request: Request, total: u64, most_files: usize) -> Result<Form, Problem> {
         let (parts, body) = request.into_parts();
-        self.check_origin(&parts.headers)?;
         let boundary = boundary(&parts.headers)?;
         let announced = announced(&parts.headers);
         if let Some(size) = announced.filter(|size| *size > total.saturating_add(FORM_BYTES)) {
@@ -153,20 +150,6 @@ impl Intake {
             form.files.push(upload);
         }
         Ok(form)
-    }
-
-    /// A form is what pages of other origins may post without asking; those that may not read answers may not post.
-    fn check_origin(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let text = |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
-        let Some(origin) = text(ORIGIN) else { return Ok(()) };
-        let is_own = origin.split_once("://").is_some_and(|(_, host)| Some(host) == text(HOST));
-        match &self.origins {
-            Origins::Only(list) if !is_own && !list.iter().any(|allowed| allowed == origin) => {
-                let hint = "add it to `FILE_PROCESSING_CORS_ORIGIN`";
-                Err(Problem::Forbidden(format!("pages of this origin may not send files; {hint}")))
-            }
-            _ => Ok(()),
-        }
     }
 
     async fn read_text(mut field: Field<'_>, form: &mut Form) -> Result<(), Problem> {
@@ -324,7 +307,6 @@ mod tests {
     const IDLE: Duration = Duration::from_secs(1);
 
     fn intake(folder: &Path, file_bytes: u64) -> Intake {
-        let origins = Origins::Only(vec!["http://good".to_owned()]);
         let bounds = Bounds {
             file_bytes,
             request_bytes: file_bytes * 3,
@@ -333,7 +315,7 @@ mod tests {
             whole: IDLE * 2,
             least_rate: 50,
         };
-        Intake::new(folder.join("incoming"), bounds, origins).expect("a folder")
+        Intake::new(folder.join("incoming"), bounds).expect("a folder")
     }
 
     fn request() -> axum::http::request::Builder {
@@ -429,22 +411,6 @@ mod tests {
         drop(first);
         assert!(receive(&intake, form_of(1000)).await.is_ok());
         assert_eq!(intake.used.load(Ordering::Acquire), 0);
-    }
-
-    #[tokio::test]
-    async fn pages_of_other_origins_may_not_send_files() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let intake = intake(folder.path(), 1000);
-        for (origin, host, allowed) in [
-            ("http://good", "files", true),
-            ("http://files", "files", true),
-            ("http://evil", "files", false),
-            ("null", "files", false),
-        ] {
-            let builder = request().header(ORIGIN, origin).header(HOST, host);
-            let result = intake.receive_one(builder.body(form_of(1)).expect("a request")).await;
-            assert_eq!(result.is_ok(), allowed, "{origin}");
-        }
     }
 
     #[tokio::test]

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use kit::{ConfigurationError, Dependency, Environment, Health, Metrics, Plugin, Status, serve_beside};
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
@@ -64,8 +63,7 @@ pub(crate) async fn build(environment: Environment) -> Result<Plugin, Configurat
             let app = observed.clone();
             Box::pin(async move { app.health().await })
         }),
-        guarded: http::routes(app),
-        open: Router::new(),
+        routes: http::routes(app),
         on_stop: Box::pin(async move {
             stop_dashboard.send_replace(true);
             stopped.crew.stop(FINISH_WITHIN).await;
@@ -188,9 +186,6 @@ impl App {
 }
 
 fn warn(config: &Config) {
-    if config.server.api_key.is_none() {
-        tracing::warn!("no `JOBS_API_KEY`: whoever reaches the port may use the HTTP routes");
-    }
     match config.dashboard.as_ref().map(|dashboard| &dashboard.access) {
         Some(Access::Closed) => tracing::warn!("no `JOBS_DASHBOARD_PASSWORD`: the dashboard is closed"),
         Some(Access::Open) => {

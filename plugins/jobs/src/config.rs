@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bullmq::types::BackoffStrategy;
-use kit::{ConfigurationError, Environment, Origins, RedisAddress, Settings};
+use kit::{ConfigurationError, Environment, RedisAddress, Settings};
 use url::Url;
 
 use crate::queue_name::QueueName;
@@ -97,7 +97,7 @@ impl std::fmt::Debug for Config {
 impl Config {
     /// Reads all settings.
     pub(crate) fn read(environment: &Environment) -> Result<Self, ConfigurationError> {
-        let server = Settings::read(environment, NAME, PORT, Origins::Any, BODY_BYTES)?;
+        let server = Settings::read(environment, NAME, PORT, BODY_BYTES)?;
         let peers = peers(environment, server.internal_secret.clone())?;
         let concurrency = environment.number(&["JOBS_CONCURRENCY", "JOBS_DEFAULT_CONCURRENCY"], 5)?;
         if concurrency == 0 {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use kit::{ConfigurationError, Environment, Origins, Settings};
+use kit::{ConfigurationError, Environment, Settings};
 
 use crate::channel::Channel;
 use crate::config_email::EmailConfig;
@@ -118,7 +118,7 @@ impl Config {
         let dry_run = switch("NOTIFICATIONS_DRY_RUN")? || switch("NOTIFICATIONS_TEST_MODE")?;
         let set = PUSH_VARIABLES.into_iter().filter(|name| text(name).is_some());
         Ok(Self {
-            server: Settings::read(environment, NAME, PORT, Origins::Any, body_limit)?,
+            server: Settings::read(environment, NAME, PORT, body_limit)?,
             location: location(environment)?,
             data_folder: data_folder(environment),
             email: EmailConfig::read(environment)?,

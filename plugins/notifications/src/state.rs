@@ -94,9 +94,6 @@ impl App {
         if self.channels.dry_run {
             tracing::warn!("dry run: nothing leaves; deliveries end as `simulated`");
         }
-        if self.config.server.api_key.is_none() {
-            tracing::warn!("no `NOTIFICATIONS_API_KEY`: whoever reaches the port may send to anybody");
-        }
         tracing::info!(database = self.store.database.kind(), instance = self.backlog.instance(), "storage");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use kit::{ConfigurationError, Environment, Metrics, Plugin};
+use kit::{Class, ConfigurationError, Environment, Metrics, Plugin};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge};
 use serde_json::Value;
 use serde_json::value::to_raw_value;
@@ -101,7 +101,8 @@ pub(crate) async fn build(environment: Environment) -> Result<Plugin, Configurat
     if let Some(cluster) = cluster {
         tokio::spawn(cluster::run(app.clone(), cluster));
     }
-    let open = Router::new()
+    // A socket shows its token in the handshake.
+    let sockets = Router::new()
         .route_service("/socket.io", sockets.clone())
         .route_service("/socket.io/", sockets)
         .layer(axum::middleware::map_request(handshake::slim));
@@ -115,8 +116,7 @@ pub(crate) async fn build(environment: Environment) -> Result<Plugin, Configurat
             let health = state_report::health(&observed);
             Box::pin(async move { health })
         }),
-        guarded: http::routes(app.clone()).merge(state_report::routes(app)),
-        open,
+        routes: http::routes(app.clone()).merge(state_report::routes(app)).group(Class::SelfVerified, sockets),
         on_stop: Box::pin(stop(stopped)),
     })
 }
@@ -181,8 +181,5 @@ fn announce_expired(app: &App, now: Moment) {
 fn warn_of_open_doors(config: &Config) {
     if config.allow_anonymous {
         tracing::warn!("`REALTIME_ALLOW_ANONYMOUS` is on: anybody may connect as anybody");
-    }
-    if config.server.api_key.is_none() {
-        tracing::warn!("no `REALTIME_API_KEY`: whoever reaches the port may use the HTTP routes");
     }
 }

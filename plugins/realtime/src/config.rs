@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kit::{ConfigurationError, Environment, Origins, RedisAddress, Settings};
+use kit::{ConfigurationError, Environment, RedisAddress, Settings};
 
 const NAME: &str = "realtime";
 const PORT: u16 = 3101;
@@ -60,7 +60,6 @@ impl std::fmt::Debug for Config {
 impl Config {
     /// Reads all settings; without a secret, and not told to admit anybody, it is an error.
     pub(crate) fn read(environment: &Environment) -> Result<Self, ConfigurationError> {
-        let origins = Origins::Only(vec!["http://localhost:3000".to_owned()]);
         let jwt_secret = environment.secret(&["REALTIME_JWT_SECRET", "JWT_SECRET"])?;
         let allow_anonymous = environment.switch(&["REALTIME_ALLOW_ANONYMOUS"], false)?;
         check_access(environment, jwt_secret.as_deref(), allow_anonymous)?;
@@ -71,7 +70,7 @@ impl Config {
         let timeouts = ["REALTIME_PING_TIMEOUT", "REALTIME_WEBSOCKET_PING_TIMEOUT"];
         let connections = ["REALTIME_MAX_CONNECTIONS", "REALTIME_WEBSOCKET_MAX_CONNECTIONS"];
         Ok(Self {
-            server: Settings::read(environment, NAME, PORT, origins, PACKET_BYTES)?,
+            server: Settings::read(environment, NAME, PORT, PACKET_BYTES)?,
             jwt_secret,
             allow_anonymous,
             max_connections: environment.number(&connections, 10_000)?,

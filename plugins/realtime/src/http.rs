@@ -8,7 +8,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use kit::{Failure, FieldError, Fields, JsonObject, clock};
+use kit::{Class, Failure, FieldError, Fields, JsonObject, Routes, clock};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -28,18 +28,21 @@ const MOST_EVENTS: usize = 500;
 
 type Shared = State<Arc<App>>;
 
-/// All routes of the plugin; the shared crate guards them with the API key.
-pub(crate) fn routes(app: Arc<App>) -> Router {
-    Router::new()
+/// All routes of the plugin; a broadcast reaches rooms that its sender is not in.
+pub(crate) fn routes(app: Arc<App>) -> Routes {
+    let power = Router::new()
+        .route("/api/broadcast", post(broadcast))
+        .route("/broadcast", post(broadcast))
+        .route("/api/broadcast/batch", post(broadcast_batch))
+        .with_state(app.clone());
+    let ordinary = Router::new()
         .route("/presence", post(set_presence))
         .route("/presence/{channel_id}", get(show_presence).post(set_presence_in))
         .route("/typing", post(set_typing))
         .route("/messages", post(send_message))
         .route("/poll", get(poll))
-        .route("/api/broadcast", post(broadcast))
-        .route("/broadcast", post(broadcast))
-        .route("/api/broadcast/batch", post(broadcast_batch))
-        .with_state(app)
+        .with_state(app);
+    Routes::new().group(Class::Ordinary, ordinary).group(Class::Power, power)
 }
 
 fn checked(fields: Fields) -> Result<(), Failure> {

@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{delete, get};
 use axum::{Json, Router};
-use kit::{Dependency, Failure, Health, Status, clock};
+use kit::{Class, Dependency, Failure, Health, Routes, Status, clock};
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
@@ -18,14 +18,15 @@ const MOST_LISTED: usize = 1_000;
 
 type Shared = State<Arc<App>>;
 
-/// Routes for operators; those that name users exist only behind a key.
-pub(crate) fn routes(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/status", get(status))
+/// Routes for operators; those that name users are power routes.
+pub(crate) fn routes(app: Arc<App>) -> Routes {
+    let power = Router::new()
         .route("/rooms", get(rooms))
         .route("/connections", get(connections))
         .route("/connections/{id}", delete(end_connection))
-        .with_state(app)
+        .with_state(app.clone());
+    let status = Router::new().route("/status", get(status)).with_state(app);
+    Routes::new().group(Class::Ordinary, status).group(Class::Power, power)
 }
 
 /// What `/health` says.
@@ -64,15 +65,6 @@ fn redis(cluster: Option<&Cluster>) -> Dependency {
     Dependency { name: "redis", status, error, latency }
 }
 
-/// Rooms and sockets tell who is there: not to whoever merely reaches the port.
-fn with_a_key(app: &App) -> Result<(), Failure> {
-    if app.config.server.api_key.is_some() {
-        return Ok(());
-    }
-    let message = "this route names users: it exists where `REALTIME_API_KEY` is set, and asks for it";
-    Err(Failure::new(StatusCode::FORBIDDEN, message))
-}
-
 async fn status(State(app): Shared) -> Json<Value> {
     Json(json!({
         "plugin": "realtime",
@@ -89,7 +81,6 @@ async fn status(State(app): Shared) -> Json<Value> {
 }
 
 async fn rooms(State(app): Shared) -> Result<Json<Value>, Failure> {
-    with_a_key(&app)?;
     let rooms = app
         .hub
         .rooms(MOST_LISTED)
@@ -99,14 +90,12 @@ async fn rooms(State(app): Shared) -> Result<Json<Value>, Failure> {
 }
 
 async fn connections(State(app): Shared) -> Result<Json<Value>, Failure> {
-    with_a_key(&app)?;
     let listed = app.hub.listed(MOST_LISTED);
     let listed = listed.iter().map(|(id, user_id, rooms)| json!({"id": id, "userId": user_id, "rooms": rooms}));
     Ok(Json(json!({"connections": listed.collect::<Vec<_>>(), "total": app.hub.connections()})))
 }
 
 async fn end_connection(State(app): Shared, Path(id): Path<String>) -> Result<Json<Value>, Failure> {
-    with_a_key(&app)?;
     let socket = id.parse().ok().and_then(|id| app.delivery.socket(id));
     let missing = || Failure::new(StatusCode::NOT_FOUND, format!("no socket `{id}` is connected to this instance"));
     close(&socket.ok_or_else(missing)?);

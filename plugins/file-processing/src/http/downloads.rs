@@ -1,6 +1,6 @@
 //! Serves stored files: to who has the key, or a link that this server signed.
 //!
-//! These routes stand outside the shared key rule, so each of them asks for itself.
+//! The links are self-verified routes, so each of them checks its caller itself.
 
 use axum::Json;
 use axum::body::Body;
@@ -10,7 +10,7 @@ use axum::http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
     X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use kit::Failure;
 use object_store::path::Path as Key;
@@ -59,27 +59,13 @@ pub(super) async fn original(State(app): Shared, name: Names<String>, signed: Si
     send(&app, &key, &headers).await
 }
 
-pub(super) async fn remove(
-    State(app): Shared,
-    name: Names<String>,
-    headers: HeaderMap,
-) -> Result<Json<Value>, Failure> {
+pub(super) async fn remove(State(app): Shared, name: Names<String>) -> Result<Json<Value>, Failure> {
     let file_id = one(name)?;
-    // A link lets read, not remove.
-    if app.config.server.api_key.as_ref().is_some_and(|key| !key.is_in(&headers)) {
-        return Err(Failure::new(StatusCode::UNAUTHORIZED, "an API key is required"));
-    }
     let file_id = keys::checked_id(file_id)?;
     if !files::remove(&app, &file_id).await? {
         return Err(Problem::Missing(format!("there is no file `{file_id}`")).about(&file_id));
     }
     Ok(Json(json!({"success": true, "fileId": file_id, "deleted": true})))
-}
-
-/// These routes stand outside the shared fallback too.
-pub(super) async fn other_method(method: Method, address: Uri) -> Failure {
-    let message = format!("`{}` does not answer to {method}", address.path());
-    Failure::new(StatusCode::METHOD_NOT_ALLOWED, message)
 }
 
 fn nothing() -> Problem {

@@ -12,14 +12,19 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
+use kit::{Class, Routes};
 
 use crate::app::App;
 
 type Shared = State<Arc<App>>;
 
-/// Routes behind the API key.
-pub(crate) fn guarded(app: Arc<App>) -> Router {
+/// All routes of the plugin.
+pub(crate) fn routes(app: Arc<App>) -> Routes {
+    Routes::new().group(Class::Ordinary, ordinary(app.clone())).group(Class::SelfVerified, links(app))
+}
+
+fn ordinary(app: Arc<App>) -> Router {
     Router::new()
         .route("/image/resize", post(images::resize))
         .route("/image/optimize", post(images::optimize))
@@ -37,6 +42,8 @@ pub(crate) fn guarded(app: Arc<App>) -> Router {
         .route("/api/files/{file_id}/thumbnails", get(files::thumbnails))
         .route("/files", post(files::upload))
         .route("/upload", post(files::upload))
+        // A link lets read, not remove.
+        .route("/files/{file_id}", delete(downloads::remove))
         .route("/video/thumbnail", post(switched_off::video))
         .route("/video/metadata", post(switched_off::video))
         .route("/document/preview", post(switched_off::preview))
@@ -46,13 +53,12 @@ pub(crate) fn guarded(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// Routes that a signed link opens too, so that pages can show what was made.
-pub(crate) fn open(app: Arc<App>) -> Router {
+/// Routes that a signed link opens, so that pages can show what was made.
+fn links(app: Arc<App>) -> Router {
     Router::new()
         .route("/results/{name}", get(downloads::result))
         .route("/optimized/{name}", get(downloads::optimized))
         .route("/thumbnails/{file_id}/{name}", get(downloads::thumbnail))
-        .route("/files/{file_id}", get(downloads::original).delete(downloads::remove))
-        .method_not_allowed_fallback(downloads::other_method)
+        .route("/files/{file_id}", get(downloads::original))
         .with_state(app)
 }

@@ -12,8 +12,9 @@ use axum::Router;
 use axum::extract::{FromRequest, Query, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::middleware::from_fn;
 use axum::routing::{get, post};
-use kit::{Failure, FieldError, Fields, JsonObject};
+use kit::{Class, Failure, FieldError, Fields, JsonObject, Routes, for_all_users};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -25,8 +26,23 @@ pub(crate) use queues::{cleanable, no_queue};
 
 type Shared = State<Arc<App>>;
 
-/// All routes of the plugin; the shared crate guards them with the API key.
-pub(crate) fn routes(app: Arc<App>) -> Router {
+/// All routes of the plugin. Jobs belong to no single user, so users' tokens get in only with an administrator's role.
+pub(crate) fn routes(app: Arc<App>) -> Routes {
+    let ordinary = ordinary(app.clone()).route_layer(from_fn(for_all_users));
+    Routes::new().group(Class::Ordinary, ordinary).group(Class::Power, power(app))
+}
+
+/// What stops other people's jobs or removes them.
+fn power(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/queues/{name}/pause", post(queues::pause))
+        .route("/queues/{name}/resume", post(queues::resume))
+        .route("/queues/{name}/drain", post(queues::drain))
+        .route("/queues/{name}/clean", post(queues::clean))
+        .with_state(app)
+}
+
+fn ordinary(app: Arc<App>) -> Router {
     let one = get(jobs::show).delete(jobs::remove);
     let schedules = get(schedules::list).post(schedules::create);
     let schedule = get(schedules::show).put(schedules::change).patch(schedules::change).delete(schedules::remove);
@@ -47,10 +63,6 @@ pub(crate) fn routes(app: Arc<App>) -> Router {
         .route("/queues", get(queues::list))
         .route("/queues/{name}", get(queues::show))
         .route("/queues/{name}/stats", get(queues::stats))
-        .route("/queues/{name}/pause", post(queues::pause))
-        .route("/queues/{name}/resume", post(queues::resume))
-        .route("/queues/{name}/drain", post(queues::drain))
-        .route("/queues/{name}/clean", post(queues::clean))
         .route("/scheduled", schedules.clone())
         .route("/api/schedules", schedules)
         .route("/scheduled/{name}", schedule.clone())

@@ -22,6 +22,9 @@ const PROGRAM: &str = "/usr/bin/redis-check-rdb";
 /// Nothing that is waited for takes longer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The API key of the plugin under test.
+const KEY: &str = "the key of the tests";
+
 pub(super) fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("an address").port()
@@ -121,10 +124,11 @@ impl Server {
             ("JOBS_REDIS_URL".to_owned(), redis.url()),
             ("JOBS_DASHBOARD_PORT".to_owned(), port.to_string()),
             ("JOBS_BACKOFF_DELAY".to_owned(), "20".to_owned()),
+            ("JOBS_API_KEY".to_owned(), KEY.to_owned()),
         ];
         all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let plugin: Plugin = app::build(Environment::from_pairs(all)).await.expect("legal settings");
-        let router = router(&plugin).expect("legal origins");
+        let router = router(&plugin);
         Self { router, on_stop: Some(plugin.on_stop), dashboard: format!("http://127.0.0.1:{port}") }
     }
 
@@ -141,7 +145,7 @@ impl Server {
     }
 
     pub(super) async fn ask_text(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, String) {
-        let mut request = Request::builder().method(method).uri(path);
+        let mut request = Request::builder().method(method).uri(path).header("x-api-key", KEY);
         if body.is_some() {
             request = request.header("content-type", "application/json");
         }

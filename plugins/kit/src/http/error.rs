@@ -49,6 +49,13 @@ impl Failure {
         failure
     }
 
+    /// The same failure with one more header.
+    #[must_use]
+    pub(crate) fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.headers.push((name, HeaderValue::from_static(value)));
+        self
+    }
+
     /// The same failure with one more field in its body.
     #[must_use]
     pub fn with(mut self, field: &str, value: Value) -> Self {

@@ -4,11 +4,16 @@ mod error;
 mod fields;
 mod health;
 mod linger;
+mod origins;
 mod router;
+mod routes;
 mod serve;
 
 pub use error::Failure;
 pub use fields::{FieldError, Fields, JsonObject};
 pub use health::{Dependency, Health, HealthSource, Status};
+pub use origins::Origins;
+pub(crate) use origins::host_name;
 pub use router::{Plugin, router};
-pub use serve::{StartError, run, serve_beside};
+pub use routes::{Class, Routes};
+pub use serve::{Peer, StartError, run, serve_beside};

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -13,15 +14,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
 use super::error::Failure;
 use super::fields::BodyLimit;
 use super::health::{HealthSource, Identity, health_answer, live_answer, ready_answer};
 use super::linger::lingering;
-use crate::auth::require_key;
-use crate::settings::ConfigurationError;
-use crate::settings::{Origins, Settings};
+use super::routes::{Class, Routes};
+use crate::settings::Settings;
 use crate::telemetry::Metrics;
 
 /// The longest text of a framework's error that is passed on, in bytes.
@@ -39,34 +38,29 @@ pub struct Plugin {
     pub metrics: Metrics,
     /// Tells how it is.
     pub health: HealthSource,
-    /// Routes behind the API key rule.
-    pub guarded: Router,
-    /// Routes that authenticate by themselves, outside the key rule and the request metrics.
-    pub open: Router,
+    /// Its routes, each with its class.
+    pub routes: Routes,
     /// Runs once a stop was asked for, before open requests are waited for.
     pub on_stop: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 /// The router of a plugin with everything that is shared.
-pub fn router(plugin: &Plugin) -> Result<Router, ConfigurationError> {
-    let mut guarded = plugin.guarded.clone();
-    if let Some(key) = &plugin.settings.api_key
-        && guarded.has_routes()
-    {
-        guarded = guarded.route_layer(from_fn_with_state(key.clone(), require_key));
-    }
+pub fn router(plugin: &Plugin) -> Router {
     let who = Identity { name: plugin.name, version: plugin.version, started: Instant::now() };
     let limit = BodyLimit(plugin.settings.body_limit);
-    let measured = guarded
-        .merge(probes(who, plugin.health.clone(), plugin.metrics.clone()))
+    let probes = probes(who, plugin.health.clone(), plugin.metrics.clone());
+    let routes = plugin.routes.clone().merge(Routes::new().group(Class::Probe, probes));
+    routes
+        .into_router()
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .layer(Extension(limit))
+        .layer(Extension(Arc::new(plugin.settings.access.clone())))
         .layer(map_request(lingering))
         .layer(map_response(errors_in_json))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(plugin.metrics.clone(), measure));
-    Ok(measured.merge(plugin.open.clone()).layer(cross_origin(&plugin.settings.origins)?))
+        .layer(from_fn_with_state(plugin.metrics.clone(), measure))
+        .layer(plugin.settings.access.origins().layer())
 }
 
 fn probes(who: Identity, source: HealthSource, metrics: Metrics) -> Router {
@@ -129,32 +123,14 @@ fn known_method(method: &axum::http::Method) -> &str {
     }
 }
 
-fn cross_origin(origins: &Origins) -> Result<CorsLayer, ConfigurationError> {
-    let allowed = match origins {
-        Origins::Any => AllowOrigin::mirror_request(),
-        Origins::Only(list) => {
-            let values: Result<Vec<HeaderValue>, _> = list.iter().map(|origin| HeaderValue::from_str(origin)).collect();
-            let values = values
-                .map_err(|_| ConfigurationError::new("the list of CORS origins has one that is no header value"))?;
-            AllowOrigin::list(values)
-        }
-    };
-    Ok(CorsLayer::new()
-        .allow_origin(allowed)
-        .allow_credentials(true)
-        .allow_methods(AllowMethods::mirror_request())
-        .allow_headers(AllowHeaders::mirror_request()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::ApiKey;
     use crate::http::JsonObject;
     use crate::http::{Dependency, Health, Status};
     use crate::settings::Environment;
     use axum::body::Body;
-    use axum::routing::post;
+    use axum::routing::{post, put};
     use serde_json::Value;
     use std::sync::Arc;
     use tower::ServiceExt;
@@ -162,7 +138,8 @@ mod tests {
     const BODY_LIMIT: usize = 64;
 
     fn plugin(health: Health) -> Plugin {
-        let settings = Settings::read(&Environment::default(), "sample", 1, Origins::Any, BODY_LIMIT);
+        let environment = Environment::from_pairs([("SAMPLE_API_KEY", "right")]);
+        let settings = Settings::read(&environment, "sample", 1, BODY_LIMIT);
         Plugin {
             name: "sample",
             version: "1.2.3",
@@ -172,17 +149,27 @@ mod tests {
                 let health = health.clone();
                 Box::pin(async move { health })
             }),
-            guarded: Router::new()
-                .route("/echo", post(async |JsonObject(mut fields): JsonObject| fields.text("word")))
-                .route("/panic", get(async || -> () { panic!("on purpose") }))
-                .route("/text/{number}", get(async |_: axum::extract::Path<u8>| ())),
-            open: Router::new().route("/open", get(async || "open")),
+            routes: Routes::new()
+                .group(
+                    Class::Ordinary,
+                    Router::new()
+                        .route("/echo", post(async |JsonObject(mut fields): JsonObject| fields.text("word")))
+                        .route("/panic", get(async || -> () { panic!("on purpose") }))
+                        .route("/text/{number}", get(async |_: axum::extract::Path<u8>| ())),
+                )
+                .group(Class::Power, Router::new().route("/echo", put(async || "power")))
+                .group(
+                    Class::SelfVerified,
+                    Router::new()
+                        .route("/open", get(async || "open"))
+                        .route("/open/panic", get(async || -> () { panic!("on purpose") })),
+                ),
             on_stop: Box::pin(async {}),
         }
     }
 
     async fn ask(plugin: &Plugin, request: axum::http::request::Builder, body: &str) -> (Response, Value) {
-        let router = router(plugin).expect("legal settings");
+        let router = router(plugin);
         let request = request.body(Body::from(body.to_owned())).expect("a legal request");
         let mut response = router.oneshot(request).await.expect("routers do not fail");
         let body = std::mem::take(response.body_mut());
@@ -191,7 +178,8 @@ mod tests {
     }
 
     fn request(method: &str, path: &str) -> axum::http::request::Builder {
-        Request::builder().method(method).uri(path).header(CONTENT_TYPE, "application/json")
+        let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, "application/json");
+        request.header("x-api-key", "right")
     }
 
     #[tokio::test]
@@ -204,6 +192,7 @@ mod tests {
             ("POST", "/echo", "{", 400),
             ("GET", "/panic", "", 500),
             ("GET", "/text/many", "", 400),
+            ("GET", "/open/panic", "", 500),
             ("POST", "/echo", &format!("\"{}\"", "x".repeat(BODY_LIMIT)), 413),
         ];
         for (method, path, body, status) in cases {
@@ -216,23 +205,9 @@ mod tests {
     #[tokio::test]
     async fn a_body_without_a_json_type_is_refused() {
         let request = Request::builder().method("POST").uri("/echo").header(CONTENT_TYPE, "text/plain");
+        let request = request.header("x-api-key", "right");
         let (response, body) = ask(&plugin(Health::healthy()), request, "{}").await;
         assert_eq!((response.status().as_u16(), &body["mimeType"]), (415, &Value::from("text/plain")));
-    }
-
-    #[tokio::test]
-    async fn a_key_guards_the_plugins_routes_and_leaves_probes_and_open_routes_alone() {
-        let mut plugin = plugin(Health::healthy());
-        plugin.settings.api_key = Some(ApiKey::new("right"));
-        for path in ["/health", "/ready", "/live", "/metrics", "/open"] {
-            assert_eq!(ask(&plugin, request("GET", path), "").await.0.status(), 200, "{path}");
-        }
-        let echo = || request("POST", "/echo");
-        assert_eq!(ask(&plugin, echo(), "{}").await.0.status(), 401);
-        assert_eq!(ask(&plugin, echo().header("x-api-key", "wrong"), "{}").await.0.status(), 401);
-        assert_eq!(ask(&plugin, echo().header("x-api-key", "right"), "{}").await.0.status(), 200);
-        let bearer = echo().header("authorization", "Bearer right");
-        assert_eq!(ask(&plugin, bearer, "{}").await.0.status(), 200);
     }
 
     #[tokio::test]
@@ -265,26 +240,14 @@ mod tests {
     async fn metrics_name_the_pattern_of_a_route_and_count_errors() {
         let plugin = plugin(Health::healthy());
         ask(&plugin, request("GET", "/text/7"), "").await;
+        ask(&plugin, request("GET", "/open"), "").await;
         ask(&plugin, request("GET", "/some/invented/path"), "").await;
         let text = axum::body::to_bytes(plugin.metrics.answer().into_body(), usize::MAX).await;
         let text = String::from_utf8(text.expect("a whole body").to_vec()).expect("text");
         let line = "http_request_duration_seconds_count{method=\"GET\",route=\"/text/{number}\",status=\"200\"} 1";
         assert!(text.contains(line), "{text}");
+        assert!(text.contains("route=\"/open\",status=\"200\""), "{text}");
         assert!(text.contains("route=\"unmatched\",status=\"404\""), "{text}");
         assert!(text.contains("\nsample_errors_total 1\n"), "{text}");
-    }
-
-    #[tokio::test]
-    async fn only_listed_origins_may_read_answers() {
-        let mut plugin = plugin(Health::healthy());
-        plugin.settings.origins = Origins::Only(vec!["http://good.example".to_owned()]);
-        let allowed = |response: &Response| response.headers().contains_key("access-control-allow-origin");
-        for (origin, expected) in [("http://good.example", true), ("http://evil.example", false)] {
-            let (response, _) = ask(&plugin, request("GET", "/health").header("origin", origin), "").await;
-            assert_eq!(allowed(&response), expected, "{origin}");
-        }
-        plugin.settings.origins = Origins::Any;
-        let (response, _) = ask(&plugin, request("GET", "/health").header("origin", "http://any"), "").await;
-        assert!(allowed(&response));
     }
 }

@@ -2,12 +2,15 @@
 
 use std::fmt::Display;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -24,6 +27,10 @@ const HEAD_WITHIN: Duration = Duration::from_secs(15);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long requests of a second router may take to end.
 const BESIDE_WITHIN: Duration = Duration::from_secs(2);
+
+/// The address that a connection comes from, as an extension of its requests.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
 
 /// Why a plugin did not start.
 #[derive(Debug)]
@@ -78,7 +85,7 @@ where
 }
 
 async fn serve(plugin: Plugin) -> Result<(), StartError> {
-    let router = router(&plugin)?;
+    let router = router(&plugin);
     let address = plugin.settings.address;
     let listener = TcpListener::bind(address)
         .await
@@ -126,8 +133,8 @@ async fn accept_until(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
-                tokio::spawn(serve_connection(stream, router.clone(), stopping.clone()));
+            Ok((stream, peer)) => {
+                tokio::spawn(serve_connection((stream, peer), router.clone(), stopping.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "accepting a connection failed");
@@ -137,13 +144,18 @@ async fn accept_until(
     }
 }
 
-async fn serve_connection(stream: TcpStream, router: Router, mut stopping: watch::Receiver<()>) {
+async fn serve_connection((stream, peer): (TcpStream, SocketAddr), router: Router, mut stopping: watch::Receiver<()>) {
     // Small messages must not wait for an acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        router.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     let result = tokio::select! {

@@ -106,6 +106,15 @@ impl Environment {
         Some(entries.map(str::to_owned).collect())
     }
 
+    /// Whether the project is in production or staging: `ENV` or `NSELF_ENV` is `prod`, `production`, `stage` or
+    /// `staging`.
+    pub fn is_production(&self) -> bool {
+        ["ENV", "NSELF_ENV"]
+            .iter()
+            .filter_map(|name| self.text(&[name]))
+            .any(|value| matches!(value.to_ascii_lowercase().as_str(), "prod" | "production" | "stage" | "staging"))
+    }
+
     /// A secret from `NAME`, or from the file that `NAME_FILE` points at.
     pub fn secret(&self, names: &[&str]) -> Result<Option<String>, ConfigurationError> {
         for name in names {

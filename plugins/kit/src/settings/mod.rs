@@ -4,4 +4,4 @@ mod environment;
 mod server;
 
 pub use environment::{ConfigurationError, Environment};
-pub use server::{Origins, Settings};
+pub use server::Settings;

@@ -4,32 +4,23 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::environment::{ConfigurationError, Environment};
-use crate::auth::ApiKey;
+use crate::auth::{Access, ApiKey};
 
 /// The longest time that a stop waits for open requests: less than the ten seconds after which an
 /// engine kills.
 const STOP_WITHIN: Duration = Duration::from_secs(8);
-
-/// The pages that may ask from a browser, with credentials.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origins {
-    /// Whatever origin asks.
-    Any,
-    /// These alone, written as browsers send them.
-    Only(Vec<String>),
-}
 
 /// What a plugin's server is configured with.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Where to listen.
     pub address: SocketAddr,
-    /// The key that every guarded route asks for; open where there is none.
+    /// Who may call.
+    pub access: Access,
+    /// The key and the internal secret, for routes that check them themselves.
     pub api_key: Option<ApiKey>,
-    /// What plugins of one project send one another as `X-API-Key`; opens guarded routes beside the key.
+    /// What the plugins of one project send one another as `X-API-Key`.
     pub internal_secret: Option<String>,
-    /// Cross-origin rule.
-    pub origins: Origins,
     /// The most bytes of a request body.
     pub body_limit: usize,
     /// The longest time that a stop waits for open requests.
@@ -37,13 +28,12 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads `<NAME>_PORT` and its relatives for the plugin of this name; `port`, `origins` and
-    /// `body_limit` are its defaults.
+    /// Reads `<NAME>_PORT` and its relatives for the plugin of this name; `port` is its default, `body_limit` the most
+    /// bytes of a request body.
     pub fn read(
         environment: &Environment,
         name: &str,
         port: u16,
-        origins: Origins,
         body_limit: usize,
     ) -> Result<Self, ConfigurationError> {
         let prefix = name.to_ascii_uppercase().replace('-', "_");
@@ -52,16 +42,12 @@ impl Settings {
         let host = host(environment, &own("HOST"))?;
         let key = environment.secret(&[&own("API_KEY"), "NSELF_API_KEY"])?;
         let internal_secret = environment.secret(&["PLUGIN_INTERNAL_SECRET"])?;
-        let origins = match environment.list(&[&own("CORS_ORIGIN"), "CORS_ORIGIN"]) {
-            Some(list) if list.iter().any(|origin| origin == "*") => Origins::Any,
-            Some(list) => Origins::Only(list),
-            None => origins,
-        };
+        let key = ApiKey::new(key.into_iter().chain(internal_secret.clone()));
         Ok(Self {
             address: SocketAddr::new(host, port),
-            api_key: key.map(|key| ApiKey::new(key).or_internal(internal_secret.clone())),
+            access: Access::read(environment, &prefix, key.clone(), host)?,
+            api_key: key,
             internal_secret,
-            origins,
             body_limit,
             stop_within: STOP_WITHIN,
         })
@@ -86,7 +72,7 @@ mod tests {
 
     fn read(pairs: &[(&str, &str)]) -> Result<Settings, ConfigurationError> {
         let environment = Environment::from_pairs(pairs.iter().copied());
-        Settings::read(&environment, "file-processing", 3104, Origins::Any, 1024)
+        Settings::read(&environment, "file-processing", 3104, 1024)
     }
 
     #[test]
@@ -104,16 +90,5 @@ mod tests {
     fn a_host_that_is_no_address_is_named() {
         let error = read(&[("FILE_PROCESSING_HOST", "nowhere")]).expect_err("an error");
         assert!(error.to_string().contains("`FILE_PROCESSING_HOST` is `nowhere`"));
-    }
-
-    #[test]
-    fn origins_come_from_a_list_or_a_star() {
-        let origins = |value| {
-            let settings = read(&[("FILE_PROCESSING_CORS_ORIGIN", value)]);
-            settings.expect("legal settings").origins
-        };
-        assert_eq!(origins("*"), Origins::Any);
-        let both = ["http://a:1", "http://b"].map(str::to_owned).to_vec();
-        assert_eq!(origins("http://a:1, http://b"), Origins::Only(both));
     }
 }

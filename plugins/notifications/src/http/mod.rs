@@ -20,7 +20,7 @@ use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
-use kit::{Failure, FieldError, Fields, clock};
+use kit::{Class, Failure, FieldError, Fields, Routes, clock};
 use serde_json::json;
 
 use crate::database::DatabaseError;
@@ -32,14 +32,39 @@ use crate::time;
 type Shared = State<Arc<App>>;
 type Parameters = Query<HashMap<String, String>>;
 
-/// The routes behind the API key.
-pub(crate) fn routes(app: Arc<App>) -> Router {
+/// All routes of the plugin.
+pub(crate) fn routes(app: Arc<App>) -> Routes {
+    let report = Router::new().route("/webhooks/notifications", post(webhooks::report)).with_state(app.clone());
+    Routes::new()
+        .group(Class::Ordinary, prepared(ordinary(), &app))
+        .group(Class::Power, prepared(power(), &app))
+        .group(Class::SelfVerified, report)
+}
+
+/// Lets requests in once the tables are there and there is room for large bodies.
+fn prepared(routes: Router<Arc<App>>, app: &Arc<App>) -> Router {
+    routes
+        .layer(from_fn_with_state(app.clone(), require_tables))
+        .layer(from_fn_with_state(large::Budget::new(app.config.server.body_limit), large::wait_for_room))
+        .with_state(app.clone())
+}
+
+/// What changes what others are sent, or reaches many of them.
+fn power() -> Router<Arc<App>> {
+    Router::new()
+        .route("/broadcast", post(send::broadcast))
+        .route("/templates", post(templates::create))
+        .route("/templates/{name}", put(templates::replace).delete(templates::remove))
+        .route("/api/templates", post(templates::create))
+        .route("/api/templates/{name}", put(templates::replace).delete(templates::remove))
+}
+
+fn ordinary() -> Router<Arc<App>> {
     Router::new()
         .route("/send", post(send::send))
         .route("/send/template", post(send::send_template))
         .route("/send-bulk", post(send::send_bulk))
         .route("/batch/send", post(send::send_bulk))
-        .route("/broadcast", post(send::broadcast))
         .route("/notifications", get(inbox::history))
         .route("/notifications/{id}", get(inbox::show))
         .route("/history", get(inbox::history))
@@ -52,17 +77,14 @@ pub(crate) fn routes(app: Arc<App>) -> Router {
         .route("/{id}", delete(inbox::remove))
         .merge(settings_routes())
         .merge(api_routes())
-        .layer(from_fn_with_state(app.clone(), require_tables))
-        .layer(from_fn_with_state(large::Budget::new(app.config.server.body_limit), large::wait_for_room))
-        .with_state(app)
 }
 
 fn settings_routes() -> Router<Arc<App>> {
     let document = get(preferences::show).post(preferences::merge).put(preferences::merge);
     Router::new()
         .route("/preferences/{user_id}", document)
-        .route("/templates", get(templates::list).post(templates::create))
-        .route("/templates/{name}", get(templates::show).put(templates::replace).delete(templates::remove))
+        .route("/templates", get(templates::list))
+        .route("/templates/{name}", get(templates::show))
         .route("/webhooks", get(webhooks::list).post(webhooks::subscribe))
         .route("/webhooks/{id}", delete(webhooks::unsubscribe))
 }
@@ -75,8 +97,8 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/api/notifications/{id}", get(api::show))
         .route("/api/preferences", post(preferences::set_rules))
         .route("/api/preferences/{user_id}", get(preferences::list_rules).put(preferences::set_rules_of))
-        .route("/api/templates", get(templates::list).post(templates::create))
-        .route("/api/templates/{name}", get(templates::show).put(templates::replace).delete(templates::remove))
+        .route("/api/templates", get(templates::list))
+        .route("/api/templates/{name}", get(templates::show))
         .route("/api/push/subscribe", post(push::subscribe))
         .route("/api/push/unsubscribe", delete(push::unsubscribe).post(push::unsubscribe))
         .route("/api/stats", get(statistics::all))
@@ -84,11 +106,6 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/api/stats/engagement", get(statistics::engagement))
         .route("/api/unread/{user_id}", get(inbox::unread_of))
         .route("/api/preferences/{user_id}/document", put(preferences::merge))
-}
-
-/// The routes that prove by themselves who asks.
-pub(crate) fn open_routes(app: Arc<App>) -> Router {
-    Router::new().route("/webhooks/notifications", post(webhooks::report)).with_state(app)
 }
 
 /// Until the tables are there, nothing can be stored.

@@ -24,6 +24,8 @@ const PROGRAM: &str = "/usr/bin/redis-check-rdb";
 /// Nothing that is waited for takes longer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+const KEY: &str = "the key of the tests";
+
 struct Redis {
     folder: tempfile::TempDir,
     port: u16,
@@ -80,7 +82,8 @@ impl Redis {
 
     async fn plugin(&self) -> Plugin {
         let url = self.url();
-        let settings = [("REALTIME_ALLOW_ANONYMOUS", "true"), ("REALTIME_REDIS_URL", url.as_str())];
+        let settings =
+            [("REALTIME_ALLOW_ANONYMOUS", "true"), ("REALTIME_REDIS_URL", url.as_str()), ("REALTIME_API_KEY", KEY)];
         let environment = Environment::from_pairs(settings);
         app::build(environment).await.expect("legal settings")
     }
@@ -125,12 +128,15 @@ async fn ask_router(router: axum::Router, request: Request<Body>) -> (StatusCode
 
 async fn post_message(plugin: &Plugin, content: &str) -> StatusCode {
     let body = json!({"channelId": "general", "userId": "alice", "content": content}).to_string();
-    let request = Request::post("/messages").header("content-type", "application/json");
+    let request = Request::post("/messages").header("content-type", "application/json").header("x-api-key", KEY);
     ask(plugin, request.body(Body::from(body)).expect("a legal request")).await.0
 }
 
 async fn poll(plugin: &Plugin) -> Vec<String> {
-    let request = Request::get("/poll?channelId=general&since=0").body(Body::empty()).expect("a legal request");
+    let request = Request::get("/poll?channelId=general&since=0")
+        .header("x-api-key", KEY)
+        .body(Body::empty())
+        .expect("a legal request");
     let (_, answer) = ask(plugin, request).await;
     let messages = answer["messages"].as_array().cloned().unwrap_or_default();
     messages.iter().filter_map(|message| message["content"].as_str().map(str::to_owned)).collect()
@@ -253,8 +259,11 @@ async fn poll_all(router: axum::Router, expected: usize) -> Vec<String> {
     let began = Instant::now();
     while all.len() < expected && began.elapsed() < PATIENCE {
         let path = format!("/poll?channelId=general&since={cursor}");
-        let (_, answer) =
-            ask_router(router.clone(), Request::get(path).body(Body::empty()).expect("a legal request")).await;
+        let (_, answer) = ask_router(
+            router.clone(),
+            Request::get(path).header("x-api-key", KEY).body(Body::empty()).expect("a legal request"),
+        )
+        .await;
         cursor = answer["timestamp"].as_u64().expect("a cursor");
         let messages = answer["messages"].as_array().cloned().unwrap_or_default();
         all.extend(messages.iter().filter_map(|message| message["content"].as_str().map(str::to_owned)));
@@ -274,7 +283,7 @@ async fn assert_that_pollers_miss_nothing(plugins: &[&Plugin]) {
             tokio::spawn(async move {
                 for number in 0..MESSAGES / 4 {
                     let body = json!({"channelId": "general", "userId": format!("u{sender}"), "content": format!("{sender}-{number}")});
-                    let request = Request::post("/messages").header("content-type", "application/json");
+                    let request = Request::post("/messages").header("content-type", "application/json").header("x-api-key", KEY);
                     let request = request.body(Body::from(body.to_string())).expect("a legal request");
                     assert_eq!(ask_router(router.clone(), request).await.0, StatusCode::CREATED);
                 }

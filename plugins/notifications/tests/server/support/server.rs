@@ -43,6 +43,9 @@ impl Answer {
     }
 }
 
+/// The API key of the server under test.
+const KEY: &str = "the key of the tests";
+
 /// The server, and what it is started with.
 pub(crate) struct Server {
     pub(crate) port: u16,
@@ -58,17 +61,12 @@ impl Server {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().expect("a folder");
         let port = free_port();
-        let server = Self {
-            port,
-            environment: BTreeMap::new(),
-            process: None,
-            client: reqwest::Client::builder().no_proxy().timeout(SOON).build().expect("a client"),
-            folder,
-        };
+        let server = Self { port, environment: BTreeMap::new(), process: None, client: client(), folder };
         let data = server.folder.path().join("data").display().to_string();
         let mut server = server
             .with("NOTIFICATIONS_PORT", port.to_string())
             .with("NOTIFICATIONS_HOST", "127.0.0.1")
+            .with("NOTIFICATIONS_API_KEY", KEY)
             .with("NOTIFICATIONS_DATA_DIR", data)
             .with("REALTIME_URL", "off")
             .with("NOTIFICATIONS_WORKER_POLL_INTERVAL", "100ms")
@@ -174,7 +172,7 @@ impl Server {
         use std::io::{Read, Write};
         let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
         let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {bytes}\r\n\r\n"
+            "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: {bytes}\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).expect("written");
         let mut answer = String::new();
@@ -238,6 +236,13 @@ impl Server {
     pub(crate) async fn resident_bytes(&self) -> u64 {
         self.get("/live").await.ok()["memory"]["rss"].as_u64().expect("a number")
     }
+}
+
+/// A client that sends the server's key, unless a request carries another.
+fn client() -> reqwest::Client {
+    let headers = [("x-api-key".parse().expect("a name"), KEY.parse().expect("a value"))];
+    let client = reqwest::Client::builder().no_proxy().timeout(SOON).default_headers(headers.into_iter().collect());
+    client.build().expect("a client")
 }
 
 /// The allocator's settings of the image.

@@ -9,13 +9,13 @@
 mod auth;
 pub mod clock;
 mod http;
-mod outbound;
+pub mod outbound;
 #[cfg(feature = "redis")]
 mod redis;
 mod settings;
 mod telemetry;
 
-pub use auth::{Access, ApiKey, Caller, User, for_all_users};
+pub use auth::{Access, ApiKey, Caller, InvalidToken, Tokens, User, for_all_users};
 pub use http::{
     Class, Dependency, Failure, FieldError, Fields, Health, HealthSource, JsonObject, Origins, Peer, Plugin, Routes,
     StartError, Status, router, run, serve_beside,

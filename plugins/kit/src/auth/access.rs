@@ -10,7 +10,8 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::{ApiKey, Caller};
+use super::key::bearer_token;
+use super::{ApiKey, Caller, Tokens};
 use crate::http::{Class, Failure, Origins, Peer, host_name};
 use crate::settings::{ConfigurationError, Environment};
 
@@ -23,6 +24,7 @@ pub struct Access {
     /// What the plugin's variables begin with, for errors that name them.
     prefix: String,
     key: Option<ApiKey>,
+    tokens: Option<Tokens>,
     requires_key: bool,
     local_callers: Vec<IpAddr>,
     /// Whether the server listens on loopback only, so that loopback peers are programs of this machine.
@@ -50,9 +52,15 @@ impl Access {
             is_loopback: listening.is_loopback(),
             host_names,
             origins: Origins::read(environment, prefix, is_production)?,
+            tokens: Tokens::read(environment, prefix)?,
             prefix: prefix.to_owned(),
             key,
         })
+    }
+
+    /// What verifies users' tokens, where a source of them is configured.
+    pub fn tokens(&self) -> Option<&Tokens> {
+        self.tokens.as_ref()
     }
 
     /// The pages that may call from a browser.
@@ -97,11 +105,17 @@ impl Access {
 
     /// The caller whose key or token the request carries.
     async fn identify(&self, headers: &HeaderMap) -> Result<Option<Caller>, Failure> {
-        let Some(key) = &self.key else { return Ok(None) };
-        if key.is_in(headers) {
+        if self.key.as_ref().is_some_and(|key| key.is_in(headers)) {
             return Ok(Some(Caller::Service));
         }
-        if ApiKey::is_given(headers) {
+        if let (Some(tokens), Some(token)) = (&self.tokens, bearer_token(headers)) {
+            let wanted = headers.get("x-hasura-role").and_then(|role| role.to_str().ok());
+            if let Ok(user) = tokens.verify(token, wanted).await {
+                return Ok(Some(Caller::User(user)));
+            }
+        }
+        // Without a key or a source of tokens nothing that is sent can be checked, and it counts as nothing.
+        if (self.key.is_some() || self.tokens.is_some()) && ApiKey::is_given(headers) {
             return Err(self.without_key("the key or token is not valid"));
         }
         Ok(None)

@@ -248,3 +248,40 @@ async fn addresses_of_local_callers_are_checked() {
     let error = Settings::read(&environment, "sample", 1, 1024).expect_err("a range").to_string();
     assert!(error.contains("`SAMPLE_LOCAL_CALLERS` lists `172.18.0.0/16`"), "{error}");
 }
+
+fn token(claims: &serde_json::Value) -> String {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let message = [serde_json::json!({"alg": "HS256"}), claims.clone()]
+        .map(|part| URL_SAFE_NO_PAD.encode(part.to_string()))
+        .join(".");
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, SECRET.as_bytes());
+    format!("Bearer {message}.{}", URL_SAFE_NO_PAD.encode(ring::hmac::sign(&key, message.as_bytes())))
+}
+
+const SECRET: &str = "a secret of more than thirty-two bytes";
+
+#[tokio::test]
+async fn users_get_in_from_anywhere_and_to_power_as_administrators_only() {
+    let server = Server::installed(&[("SAMPLE_JWT_SECRET", SECRET), ("ENV", "production")]);
+    let user = token(&serde_json::json!({"sub": "ann", "exp": 4_000_000_000_u64}));
+    let admin = token(&serde_json::json!({"sub": "root", "role": "admin", "exp": 4_000_000_000_u64}));
+    let expired = token(&serde_json::json!({"sub": "ann", "exp": 1}));
+    for (token, what, status) in [
+        (&user, "GET /inbox", 200),
+        (&user, "POST /everybody", 403),
+        (&admin, "POST /everybody", 200),
+        (&expired, "GET /inbox", 401),
+        (&expired, "POST /hook", 200),
+    ] {
+        let headers = [("authorization", token.as_str()), ("host", "anything.example")];
+        assert_eq!(server.status(CONTAINER, what, &headers).await, status, "{what}");
+    }
+    let response = server.ask(CONTAINER, "GET /inbox", &[("authorization", &user)]).await;
+    let body = axum::body::to_bytes(response.into_body(), 4096).await.expect("a body");
+    assert!(String::from_utf8_lossy(&body).contains("ann"), "{body:?}");
+    // Nor from a page of another origin.
+    let headers =
+        [("authorization", user.as_str()), ("origin", "http://evil.example"), ("sec-fetch-site", "cross-site")];
+    assert_eq!(server.status(GATEWAY, "GET /inbox", &headers).await, 403);
+}

@@ -40,15 +40,15 @@ impl ApiKey {
 }
 
 fn given(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    let bearer = headers.get(AUTHORIZATION).and_then(bearer_token);
+    let bearer = bearer_token(headers).map(str::as_bytes);
     let header = headers.get("x-api-key").map(HeaderValue::as_bytes);
     [bearer, header].into_iter().flatten()
 }
 
-fn bearer_token(value: &HeaderValue) -> Option<&[u8]> {
-    let bytes = value.as_bytes();
-    let (scheme, token) = bytes.split_at_checked(7)?;
-    scheme.eq_ignore_ascii_case(b"bearer ").then_some(token)
+/// The token of `Authorization: Bearer`.
+pub(super) fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim_start())
 }
 
 #[cfg(test)]

@@ -18,9 +18,14 @@
 
 mod access;
 mod caller;
+mod crypto;
 mod key;
+mod key_set;
+mod public_key;
+mod tokens;
 
 pub use access::Access;
 pub(crate) use access::check;
 pub use caller::{Caller, User, for_all_users};
 pub use key::ApiKey;
+pub use tokens::{InvalidToken, Tokens};

@@ -23,14 +23,14 @@ const RSA_KEY: &str = "-----BEGIN PUBLIC KEY-----\n\
     kTIoSDJIPNs79QFnR3otL0aF1uL/1K6jcyRswJP9RY1KmXD1QnSRaw18pE38OeAy\n\
     pQIDAQAB\n\
     -----END PUBLIC KEY-----";
-const RSA_MODULUS: &str = "y5nhZffUX6oV3rS1XKQCKFqQp6nxOuGTeE7Kmq9krr65LVVESwz7Q97avWAiy4GZoz6-kRxFjabv88gSt7BpOfcviy6hNIUD7rOr \
-    i_RlxV_6XfoUgsgfi4KjzvevtyLLR8ud7mMgPz0u9MvDAQX6IhhdZ4Xn0PdDUa9-h8uF-7Nv0sgfAdGtztbLMZNtXKzzJBJ6L2T6 \
-    A9pT3TlBlv3wFtBwlA_M_-05lk8VFSl2lD6op56fEw1HjtwZ-5K8HPydruAsjMtyyrj5PaPgtx6VkTIoSDJIPNs79QFnR3otL0aF \
+const RSA_MODULUS: &str = "y5nhZffUX6oV3rS1XKQCKFqQp6nxOuGTeE7Kmq9krr65LVVESwz7Q97avWAiy4GZoz6-kRxFjabv88gSt7BpOfcviy6hNIUD7rOr\
+    i_RlxV_6XfoUgsgfi4KjzvevtyLLR8ud7mMgPz0u9MvDAQX6IhhdZ4Xn0PdDUa9-h8uF-7Nv0sgfAdGtztbLMZNtXKzzJBJ6L2T6\
+    A9pT3TlBlv3wFtBwlA_M_-05lk8VFSl2lD6op56fEw1HjtwZ-5K8HPydruAsjMtyyrj5PaPgtx6VkTIoSDJIPNs79QFnR3otL0aF\
     1uL_1K6jcyRswJP9RY1KmXD1QnSRaw18pE38OeAypQ";
-const RSA_TOKEN: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCIsImtpZCI6Im9uZSJ9.eyJzdWIiOiJhbm4iLCJleHAiOjQwMDAwMDAwMDB9.psgTgi \
-    6xnbBpNMTnNWjeVcPbzeccW0DpTUcteds_EXlxj4WHLNmnamw7laA2eQ1HXsA4mA2k41pw8l_tckIlDAA9qhBTA9eQpJKr6EvRVq \
-    XS5cxML8T4YqQxFyLVQOwMS7LuBU6tu65mf8fObHfxgBFcEXpkINuOn2qh91H8OvfdZsR2WQhrR-HgDhSxrVgKyp8037KWdbQvEj \
-    9ktUH3em1EWXe7qGC0NLUMYhHKchDqKO8G-sAl98Ww3uaUZk0L1-czBL1XNbeUQKD-Oc8Ce44HsD22vj6AEVugc9fviVdlbdvu5D \
+const RSA_TOKEN: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCIsImtpZCI6Im9uZSJ9.eyJzdWIiOiJhbm4iLCJleHAiOjQwMDAwMDAwMDB9.psgTgi\
+    6xnbBpNMTnNWjeVcPbzeccW0DpTUcteds_EXlxj4WHLNmnamw7laA2eQ1HXsA4mA2k41pw8l_tckIlDAA9qhBTA9eQpJKr6EvRVq\
+    XS5cxML8T4YqQxFyLVQOwMS7LuBU6tu65mf8fObHfxgBFcEXpkINuOn2qh91H8OvfdZsR2WQhrR-HgDhSxrVgKyp8037KWdbQvEj\
+    9ktUH3em1EWXe7qGC0NLUMYhHKchDqKO8G-sAl98Ww3uaUZk0L1-czBL1XNbeUQKD-Oc8Ce44HsD22vj6AEVugc9fviVdlbdvu5D\
     20bIo4UWDQcLD0_tyLZ2sW-_-0kAsn-U8qBg";
 
 fn tokens(pairs: &[(&str, &str)]) -> Tokens {

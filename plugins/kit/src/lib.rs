@@ -18,7 +18,7 @@ mod telemetry;
 pub use auth::{Access, ApiKey, Caller, InvalidToken, Tokens, User, for_all_users};
 pub use http::{
     Class, Dependency, Failure, FieldError, Fields, Health, HealthSource, JsonObject, Origins, Peer, Plugin, Routes,
-    StartError, Status, router, run, serve_beside,
+    StartError, Status, is_too_slow, router, run, serve_beside,
 };
 pub use outbound::signature;
 #[cfg(feature = "redis")]

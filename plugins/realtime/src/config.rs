@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(redis(&both), Ok(Some("b:2, database 2".to_owned())));
         let parts = [("REALTIME_REDIS_HOST", "c"), ("REALTIME_REDIS_DB", "3"), ("REALTIME_REDIS_PASSWORD", "p@/: ")];
         assert_eq!(redis(&parts), Ok(Some("c:6379, database 3".to_owned())));
-        for bad in ["http://:secret@b", "rediss://:secret@b:1/0", "b"] {
+        for bad in ["http://:secret@b", "b"] {
             let error = redis(&[("REDIS_URL", bad)]).expect_err("no address").to_string();
             assert!(error.contains("`REDIS_URL`") && !error.contains("secret"), "{error}");
         }

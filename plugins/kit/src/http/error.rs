@@ -36,6 +36,11 @@ impl Failure {
             .with("maxSize", json!(limit))
     }
 
+    /// 408: the body came too slowly.
+    pub fn too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "the request body was sent too slowly")
+    }
+
     /// 429 with the headers that say when to come back.
     pub fn rate_limited(limit: u32, retry_after_seconds: u64, reset_epoch_seconds: u64) -> Self {
         let mut failure = Self::new(StatusCode::TOO_MANY_REQUESTS, "too many requests");

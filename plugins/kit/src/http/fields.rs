@@ -2,17 +2,25 @@
 //!
 //! Used for HTTP bodies and for socket payloads alike, so that both report the same details.
 
+use std::cell::RefCell;
+use std::future::Future;
+
 use axum::extract::{FromRequest, Request};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::deadline::is_too_slow;
 use super::error::Failure;
 
 /// The most bytes of a request body that [`JsonObject`] reads, put into the request by the router.
 #[derive(Clone, Copy)]
 pub(crate) struct BodyLimit(pub(crate) usize);
+
+/// How many ignored fields an answer lists, and how much of a name it shows.
+const MOST_IGNORED: usize = 20;
+const NAME_CHARACTERS: usize = 100;
 
 /// One field that cannot be used, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -27,15 +35,32 @@ pub struct FieldError {
 pub struct Fields {
     object: Map<String, Value>,
     errors: Vec<FieldError>,
+    /// Whether the fields that nobody takes are reported in the answer: those of a request's body.
+    is_body: bool,
+}
+
+tokio::task_local! {
+    /// The fields of the current request's body that its handler did not take.
+    static IGNORED: RefCell<Vec<String>>;
+}
+
+/// Runs a request's handler and returns its answer with the fields of the body that it did not take.
+pub(crate) async fn with_ignored<T>(handler: impl Future<Output = T>) -> (T, Vec<String>) {
+    IGNORED
+        .scope(RefCell::default(), async {
+            let answer = handler.await;
+            (answer, IGNORED.with(RefCell::take))
+        })
+        .await
 }
 
 impl Fields {
     /// Takes an object; anything else becomes an error of the payload as a whole.
     pub fn new(value: Value) -> Self {
         if let Value::Object(object) = value {
-            return Self { object, errors: Vec::new() };
+            return Self { object, errors: Vec::new(), is_body: false };
         }
-        let mut fields = Self { object: Map::new(), errors: Vec::new() };
+        let mut fields = Self { object: Map::new(), errors: Vec::new(), is_body: false };
         fields.reject("payload", "must be a JSON object");
         fields
     }
@@ -45,9 +70,21 @@ impl Fields {
         self.errors.push(FieldError { field: field.to_owned(), message: message.to_owned() });
     }
 
-    /// Ends the reading: the errors found, if any.
+    /// Ends the reading: the errors found, if any. What was not taken of a request's body is reported in the answer as
+    /// `ignored`.
     pub fn finish(self) -> Result<(), Vec<FieldError>> {
+        if self.is_body && !self.object.is_empty() {
+            let names = self.object.keys().take(MOST_IGNORED).map(|name| name.chars().take(NAME_CHARACTERS).collect());
+            let names: Vec<String> = names.collect();
+            // Outside of a server, as in tests, nobody asks.
+            let _ = IGNORED.try_with(|ignored| ignored.borrow_mut().extend(names));
+        }
         if self.errors.is_empty() { Ok(()) } else { Err(self.errors) }
+    }
+
+    /// Takes all fields that are left: those of an object with names of the sender's own.
+    pub fn take_all(&mut self) -> Map<String, Value> {
+        std::mem::take(&mut self.object)
     }
 
     /// All that has not been taken yet, as it came.
@@ -171,13 +208,14 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
         if announced.is_some_and(|bytes| bytes > limit as u64) {
             return Err(Failure::too_large(announced, limit));
         }
-        let body =
-            axum::body::to_bytes(request.into_body(), limit).await.map_err(|_| Failure::too_large(announced, limit))?;
+        let body = axum::body::to_bytes(request.into_body(), limit).await.map_err(|error| {
+            if is_too_slow(&error) { Failure::too_slow() } else { Failure::too_large(announced, limit) }
+        })?;
         let value = serde_json::from_slice(&body).map_err(|error| {
             let error = format!("the request body is not JSON: {error}");
             Failure::new(StatusCode::BAD_REQUEST, error)
         })?;
-        Ok(Self(Fields::new(value)))
+        Ok(Self(Fields { is_body: true, ..Fields::new(value) }))
     }
 }
 

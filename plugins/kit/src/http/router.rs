@@ -6,25 +6,32 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::extract::Request;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::{Next, from_fn_with_state, map_request, map_response};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_request, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
+use serde_json::{Value, json};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use super::deadline::timed;
 use super::error::Failure;
 use super::fields::BodyLimit;
+use super::fields::with_ignored;
 use super::health::{HealthSource, Identity, health_answer, live_answer, ready_answer};
 use super::linger::lingering;
+use super::request_log::measure;
 use super::routes::{Class, Routes};
 use crate::settings::Settings;
 use crate::telemetry::Metrics;
 
 /// The longest text of a framework's error that is passed on, in bytes.
 const ERROR_TEXT_BYTES: usize = 4096;
+
+/// The largest answer to a request with fields that had no effect, in bytes; such requests are small themselves.
+const ANSWER_BYTES: usize = 8 << 20;
 
 /// What a plugin hands over to be served.
 pub struct Plugin {
@@ -57,6 +64,8 @@ pub fn router(plugin: &Plugin) -> Router {
         .layer(Extension(limit))
         .layer(Extension(Arc::new(plugin.settings.access.clone())))
         .layer(map_request(lingering))
+        .layer(map_request(timed))
+        .layer(from_fn(report_ignored))
         .layer(map_response(errors_in_json))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(plugin.metrics.clone(), measure))
@@ -64,11 +73,11 @@ pub fn router(plugin: &Plugin) -> Router {
 }
 
 fn probes(who: Identity, source: HealthSource, metrics: Metrics) -> Router {
-    let (health, ready, live) = (source.clone(), source.clone(), source);
+    let (health, ready) = (source.clone(), source);
     Router::new()
         .route("/health", get(async move || health_answer(who, health().await)))
         .route("/ready", get(async move || ready_answer(who, &ready().await)))
-        .route("/live", get(async move || live_answer(who, &live().await)))
+        .route("/live", get(async move || live_answer(who)))
         .route("/metrics", get(async move || metrics.answer()))
 }
 
@@ -98,29 +107,27 @@ async fn errors_in_json(response: Response) -> Response {
     Failure::new(status, if text.is_empty() { reason } else { &text }).into_response()
 }
 
+/// Adds `ignored` to a JSON answer: the fields of the request that had no effect.
+async fn report_ignored(request: Request, next: Next) -> Response {
+    let (response, ignored) = with_ignored(next.run(request)).await;
+    let kind = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    if ignored.is_empty() || kind != Some(b"application/json".as_slice()) {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let Ok(bytes) = axum::body::to_bytes(body, ANSWER_BYTES).await else {
+        return Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "the answer is too large").into_response();
+    };
+    let mut value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let Some(object) = value.as_object_mut() else { return Response::from_parts(parts, bytes.into()) };
+    object.entry("ignored").or_insert_with(|| json!(ignored));
+    parts.headers.remove(CONTENT_LENGTH);
+    Response::from_parts(parts, value.to_string().into())
+}
+
 fn panicked(cause: Box<dyn Any + Send>) -> Response {
     drop(cause); // The panic hook has logged it.
     Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error").into_response()
-}
-
-async fn measure(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let method = request.method().clone();
-    // The pattern, not the path: a label must not grow with what clients ask for.
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let response = next.run(request).await;
-    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
-    let status = response.status().as_u16();
-    metrics.count_request(known_method(&method), route, status, began.elapsed());
-    response
-}
-
-/// The method as a label; clients may invent methods.
-fn known_method(method: &axum::http::Method) -> &str {
-    match method.as_str() {
-        known @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => known,
-        _ => "other",
-    }
 }
 
 #[cfg(test)]
@@ -131,7 +138,6 @@ mod tests {
     use crate::settings::Environment;
     use axum::body::Body;
     use axum::routing::{post, put};
-    use serde_json::Value;
     use std::sync::Arc;
     use tower::ServiceExt;
 
@@ -154,6 +160,7 @@ mod tests {
                     Class::Ordinary,
                     Router::new()
                         .route("/echo", post(async |JsonObject(mut fields): JsonObject| fields.text("word")))
+                        .route("/said", post(said))
                         .route("/panic", get(async || -> () { panic!("on purpose") }))
                         .route("/text/{number}", get(async |_: axum::extract::Path<u8>| ())),
                 )
@@ -166,6 +173,35 @@ mod tests {
                 ),
             on_stop: Box::pin(async {}),
         }
+    }
+
+    async fn said(JsonObject(mut fields): JsonObject) -> Result<axum::Json<Value>, Failure> {
+        let word = fields.text("word");
+        fields.finish().map_err(|details| Failure::invalid(&details))?;
+        Ok(axum::Json(json!({"word": word})))
+    }
+
+    #[tokio::test]
+    async fn fields_without_effect_are_reported_in_the_answer() {
+        let plugin = plugin(Health::healthy());
+        let (response, body) = ask(&plugin, request("POST", "/said"), r#"{"word": "a", "wrod": "b", "x": null}"#).await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(body, json!({"word": "a", "ignored": ["wrod", "x"]}));
+        let (_, body) = ask(&plugin, request("POST", "/said"), r#"{"word": "a"}"#).await;
+        assert_eq!(body, json!({"word": "a"}));
+        let (response, body) = ask(&plugin, request("POST", "/said"), r#"{"wrod": "b"}"#).await;
+        assert_eq!((response.status().as_u16(), &body["ignored"][0]), (400, &json!("wrod")));
+    }
+
+    #[tokio::test]
+    async fn requests_keep_their_id_or_get_one() {
+        let plugin = plugin(Health::healthy());
+        let id = |response: &Response| response.headers()["x-request-id"].to_str().expect("text").to_owned();
+        let (response, _) = ask(&plugin, request("GET", "/health").header("x-request-id", "abc-1"), "").await;
+        assert_eq!(id(&response), "abc-1");
+        let (first, _) = ask(&plugin, request("GET", "/health").header("x-request-id", "a b"), "").await;
+        let (second, _) = ask(&plugin, request("GET", "/nowhere"), "").await;
+        assert!(id(&first).len() > 8 && id(&first) != id(&second));
     }
 
     async fn ask(plugin: &Plugin, request: axum::http::request::Builder, body: &str) -> (Response, Value) {

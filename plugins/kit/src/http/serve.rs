@@ -5,6 +5,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -15,14 +16,16 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::router::{Plugin, router};
-use crate::settings::{ConfigurationError, Environment};
+use crate::settings::{ConfigurationError, Environment, prefix};
 use crate::telemetry;
 
 /// A client that has not sent its request's head by then is let go.
 const HEAD_WITHIN: Duration = Duration::from_secs(15);
+/// Connections that a second router takes at a time.
+const BESIDE_CONNECTIONS: usize = 256;
 /// How long accepting pauses when the system refuses another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long requests of a second router may take to end.
@@ -70,7 +73,11 @@ where
     let result = log.map_err(StartError::from).and_then(|()| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.map_err(|error| StartError::System("starting the runtime failed".to_owned(), error))?;
-        let result = runtime.block_on(async { serve(build(environment).await?).await });
+        let result = runtime.block_on(async {
+            let plugin = build(environment.clone()).await?;
+            warn_of_unknown(&environment, plugin.name);
+            serve(plugin).await
+        });
         // What still runs was given its time already.
         runtime.shutdown_background();
         result
@@ -84,6 +91,16 @@ where
     }
 }
 
+/// Warns of variables that look like the plugin's own and have no effect.
+fn warn_of_unknown(environment: &Environment, plugin: &str) {
+    for (name, nearest) in environment.unknown(&prefix(plugin)) {
+        match nearest {
+            Some(nearest) => tracing::warn!("`{name}` is set but has no effect; did you mean `{nearest}`?"),
+            None => tracing::warn!("`{name}` is set but has no effect"),
+        }
+    }
+}
+
 async fn serve(plugin: Plugin) -> Result<(), StartError> {
     let router = router(&plugin);
     let address = plugin.settings.address;
@@ -93,7 +110,8 @@ async fn serve(plugin: Plugin) -> Result<(), StartError> {
     let stop = stop_signal().map_err(|error| StartError::System("listening for signals failed".to_owned(), error))?;
     tracing::info!(plugin = plugin.name, version = plugin.version, %address, "listening");
     let (connections, watcher) = watch::channel(());
-    accept_until(stop, &listener, &router, &watcher).await;
+    let most = plugin.settings.max_connections;
+    accept_until(stop, (&listener, most), &router, &watcher).await;
     drop((listener, watcher));
     tracing::info!("stopping");
     let drained = async {
@@ -114,7 +132,7 @@ async fn serve(plugin: Plugin) -> Result<(), StartError> {
 /// requests that are open get a moment to end.
 pub async fn serve_beside(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
     let (connections, watcher) = watch::channel(());
-    accept_until(stop, &listener, &router, &watcher).await;
+    accept_until(stop, (&listener, BESIDE_CONNECTIONS), &router, &watcher).await;
     drop((listener, watcher));
     let _ = connections.send(());
     let _ = tokio::time::timeout(BESIDE_WITHIN, connections.closed()).await;
@@ -122,19 +140,25 @@ pub async fn serve_beside(listener: TcpListener, router: Router, stop: impl Futu
 
 async fn accept_until(
     stop: impl Future<Output = ()>,
-    listener: &TcpListener,
+    (listener, most): (&TcpListener, usize),
     router: &Router,
     stopping: &watch::Receiver<()>,
 ) {
     let mut stop = pin!(stop);
+    let places = Arc::new(Semaphore::new(most));
     loop {
+        // Further connections wait in the system's queue.
         let accepted = tokio::select! {
             () = &mut stop => return,
-            accepted = listener.accept() => accepted,
+            accepted = accept(listener, &places) => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                tokio::spawn(serve_connection((stream, peer), router.clone(), stopping.clone()));
+            Ok((place, stream, peer)) => {
+                let connection = serve_connection((stream, peer), router.clone(), stopping.clone());
+                tokio::spawn(async move {
+                    connection.await;
+                    drop(place);
+                });
             }
             Err(error) => {
                 tracing::warn!(%error, "accepting a connection failed");
@@ -142,6 +166,15 @@ async fn accept_until(
             }
         }
     }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> std::io::Result<(OwnedSemaphorePermit, TcpStream, SocketAddr)> {
+    let place = places.clone().acquire_owned().await.map_err(std::io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    Ok((place, stream, peer))
 }
 
 async fn serve_connection((stream, peer): (TcpStream, SocketAddr), router: Router, mut stopping: watch::Receiver<()>) {

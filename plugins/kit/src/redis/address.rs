@@ -8,7 +8,7 @@ use crate::settings::{ConfigurationError, Environment};
 /// An address, and how it is told without its secrets.
 #[derive(Clone)]
 pub struct RedisAddress {
-    /// `redis://[user[:password]@]host:port/database`; TLS is not spoken.
+    /// `redis://[user[:password]@]host:port/database`, or `rediss://` for TLS.
     pub url: String,
     pub database: i64,
     /// Host, port and database.
@@ -38,12 +38,21 @@ impl RedisAddress {
     /// Checks an address that came from the variable `name`.
     pub fn parse(name: &str, url: String) -> Result<Self, ConfigurationError> {
         let information = url.as_str().into_connection_info().ok();
-        let information =
-            information.filter(|information| !matches!(information.addr(), ConnectionAddr::TcpTls { .. }));
         // The value may hold a password and is not repeated.
         let information = information.ok_or_else(|| {
-            ConfigurationError::new(format!("`{name}` is no Redis address; it is written as `redis://host:6379/0`"))
+            ConfigurationError::new(format!(
+                "`{name}` is not a Redis address; write it as `redis://host:6379/0`, or `rediss://` for TLS"
+            ))
         })?;
+        if let ConnectionAddr::TcpTls { insecure, .. } = information.addr() {
+            if *insecure {
+                return Err(ConfigurationError::new(format!(
+                    "`{name}` asks for TLS without checks, which is not supported"
+                )));
+            }
+            // Fails only where it was chosen already.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
         let database = information.redis_settings().db();
         let shown = format!("{}, database {database}", information.addr());
         Ok(Self { url, database, shown })
@@ -57,4 +66,44 @@ fn from_parts(host: &str, port: u16, database: u8, password: Option<&str>) -> Op
     url.set_path(&database.to_string());
     url.set_password(password).ok()?;
     Some(url.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn parse(url: &str) -> Result<RedisAddress, ConfigurationError> {
+        RedisAddress::parse("SAMPLE_REDIS_URL", url.to_owned())
+    }
+
+    #[test]
+    fn addresses_with_tls_are_taken_and_shown_without_their_password() {
+        let address = parse("rediss://user:secret@cache.example:6380/2").expect("an address");
+        assert_eq!(address.database, 2);
+        assert!(address.shown.contains("cache.example:6380") && !address.shown.contains("secret"));
+        for bad in ["http://:secret@b", "b", "rediss://:secret@b:1/0#insecure"] {
+            let error = parse(bad).err().expect("no address").to_string();
+            assert!(error.contains("`SAMPLE_REDIS_URL`") && !error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_address_with_tls_is_spoken_to_in_tls() {
+        const HANDSHAKE: u8 = 22;
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        let first = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            let mut byte = [0_u8];
+            stream.read_exact(&mut byte).expect("a byte");
+            byte[0]
+        });
+        let address = parse(&format!("rediss://:secret@localhost:{port}/0")).expect("an address");
+        let client = redis::Client::open(address.url).expect("a client");
+        assert!(client.get_connection().is_err());
+        assert_eq!(first.join().expect("it ends"), HANDSHAKE);
+    }
 }

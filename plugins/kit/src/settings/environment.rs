@@ -4,10 +4,11 @@
 //! because compose files pass blanks for what nobody configured. It must never put a secret's
 //! value into an error.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// A setting that cannot be used; the message names the variable.
@@ -37,6 +38,8 @@ impl std::error::Error for ConfigurationError {}
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: HashMap<String, String>,
+    /// The names that were asked for, whether or not they are set; shared by all clones.
+    asked: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Environment {
@@ -54,15 +57,38 @@ impl Environment {
             .map(|(name, value)| (name.into(), value.into()))
             .filter(|(_, value)| !value.trim().is_empty())
             .collect();
-        Self { variables }
+        Self { variables, asked: Arc::default() }
     }
 
     /// The first of the names that is set, with its value.
     fn find<'a>(&'a self, names: &[&'a str]) -> Option<(&'a str, &'a str)> {
+        names.iter().for_each(|name| self.note(name));
         names.iter().find_map(|name| {
             let value = self.variables.get(*name)?;
             Some((*name, value.trim()))
         })
+    }
+
+    fn note(&self, name: &str) {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if !asked.contains(name) {
+            asked.insert(name.to_owned());
+        }
+    }
+
+    /// The variables that are set and begin with the prefix, but that nothing has asked for, each with the known name that
+    /// is nearest to it.
+    pub fn unknown(&self, prefix: &str) -> Vec<(String, Option<String>)> {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let begins = |name: &str| name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('_'));
+        let mut unknown: Vec<&String> =
+            self.variables.keys().filter(|name| begins(name) && !asked.contains(*name)).collect();
+        unknown.sort();
+        let nearest = |name: &String| {
+            let known = asked.iter().map(|known| (strsim::damerau_levenshtein(name, known), known));
+            known.min().filter(|(distance, _)| *distance <= 3).map(|(_, known)| known.clone())
+        };
+        unknown.into_iter().map(|name| (name.clone(), nearest(name))).collect()
     }
 
     /// The first of the names that is set; earlier names win.
@@ -122,6 +148,7 @@ impl Environment {
                 return Ok(Some(value.to_owned()));
             }
             let file_variable = format!("{name}_FILE");
+            self.note(&file_variable);
             if let Some(path) = self.variables.get(&file_variable) {
                 return read_secret(&file_variable, Path::new(path.trim())).map(Some);
             }
@@ -206,5 +233,23 @@ mod tests {
         assert!(environment.secret(&["B"]).unwrap_err().to_string().contains("`B_FILE`"));
         assert_eq!(environment.secret(&["C"]), Ok(None));
         std::fs::remove_file(path).expect("the file was made above");
+    }
+
+    #[test]
+    fn variables_that_nothing_reads_are_found_with_the_nearest_known_name() {
+        let environment = Environment::from_pairs([
+            ("A_PORT", "1"),
+            ("A_MAX_BODY_BYTE", "2"),
+            ("A_SOMETHING_ELSE", "3"),
+            ("AB_PORT", "4"),
+            ("A_KEY_FILE", "/nonexistent"),
+        ]);
+        let clone = environment.clone();
+        let _ = clone.number(&["A_PORT"], 1_u16);
+        let _ = clone.text(&["A_MAX_BODY_BYTES"]);
+        let _ = clone.secret(&["A_KEY"]);
+        let expected = [("A_MAX_BODY_BYTE", Some("A_MAX_BODY_BYTES")), ("A_SOMETHING_ELSE", None)];
+        let expected = expected.map(|(name, known)| (name.to_owned(), known.map(str::to_owned)));
+        assert_eq!(environment.unknown("A"), expected);
     }
 }

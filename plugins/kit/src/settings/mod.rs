@@ -5,3 +5,4 @@ mod server;
 
 pub use environment::{ConfigurationError, Environment};
 pub use server::Settings;
+pub(crate) use server::prefix;

@@ -10,6 +10,9 @@ use crate::auth::{Access, ApiKey};
 /// engine kills.
 const STOP_WITHIN: Duration = Duration::from_secs(8);
 
+/// Connections that are served at a time.
+const CONNECTIONS: usize = 4096;
+
 /// What a plugin's server is configured with.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -23,6 +26,8 @@ pub struct Settings {
     pub internal_secret: Option<String>,
     /// The most bytes of a request body.
     pub body_limit: usize,
+    /// Connections that are served at a time; further ones wait.
+    pub max_connections: usize,
     /// The longest time that a stop waits for open requests.
     pub stop_within: Duration,
 }
@@ -36,7 +41,7 @@ impl Settings {
         port: u16,
         body_limit: usize,
     ) -> Result<Self, ConfigurationError> {
-        let prefix = name.to_ascii_uppercase().replace('-', "_");
+        let prefix = prefix(name);
         let own = |suffix: &str| format!("{prefix}_{suffix}");
         let port = environment.number(&[&own("PORT"), &own("PLUGIN_PORT"), "PORT"], port)?;
         let host = host(environment, &own("HOST"))?;
@@ -49,9 +54,15 @@ impl Settings {
             api_key: key,
             internal_secret,
             body_limit,
+            max_connections: environment.number(&[&own("HTTP_CONNECTIONS")], CONNECTIONS)?.max(1),
             stop_within: STOP_WITHIN,
         })
     }
+}
+
+/// What the variables of the plugin of this name begin with.
+pub(crate) fn prefix(name: &str) -> String {
+    name.to_ascii_uppercase().replace('-', "_")
 }
 
 fn host(environment: &Environment, own: &str) -> Result<IpAddr, ConfigurationError> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::process::Process;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use prometheus::core::Collector;
@@ -37,6 +38,7 @@ impl Metrics {
         let metrics = Self { registry: Registry::new(), request_seconds, errors };
         metrics.register(metrics.request_seconds.clone());
         metrics.register(metrics.errors.clone());
+        metrics.register(Process::new());
         metrics
     }
 

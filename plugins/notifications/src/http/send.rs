@@ -237,7 +237,7 @@ pub(super) async fn broadcast(
     let channel_id = fields.text("channelId");
     let field = if fields.has("userIds") { "userIds" } else { "recipients" };
     let named = fields.has(field).then(|| fields.texts(field, MOST_AT_ONCE));
-    let mut probe = fields.object().clone();
+    let mut probe = fields.take_all();
     for own in ["channelId", field] {
         probe.remove(own);
     }

@@ -72,7 +72,7 @@ pub(crate) fn read_merge(mut fields: Fields) -> Result<Map<String, Value>, Vec<F
     if let Some(inner) = fields.take("preferences") {
         fields = Fields::new(inner);
     }
-    let mut partial = fields.object().clone();
+    let mut partial = fields.take_all();
     for ours in ["userId", "user_id", "success"] {
         partial.remove(ours);
     }

@@ -13,6 +13,8 @@ const PORT: u16 = 3105;
 const DASHBOARD_PORT: u16 = 4200;
 /// The most bytes of a request body.
 const BODY_BYTES: usize = 1_000_000;
+/// The most bytes of a payload, unless another number is set.
+const PAYLOAD_BYTES: usize = 256 * 1024;
 const MILLISECOND: Duration = Duration::from_millis(1);
 /// The queues that nself's clients know.
 const QUEUES: [&str; 4] = ["default", "high-priority", "low-priority", "scheduled"];
@@ -29,6 +31,8 @@ pub(crate) struct Defaults {
     /// How long results are kept.
     pub(crate) keep_completed: Duration,
     pub(crate) keep_failed: Duration,
+    /// The most bytes of a payload as JSON.
+    pub(crate) most_payload_bytes: usize,
 }
 
 /// Where work goes that other servers do.
@@ -153,6 +157,7 @@ fn defaults(environment: &Environment) -> Result<Defaults, ConfigurationError> {
         timeout: milliseconds(&["JOBS_JOB_TIMEOUT"], Duration::from_mins(1))?,
         keep_completed: milliseconds(&["JOBS_CLEAN_COMPLETED_AFTER"], Duration::from_hours(24))?,
         keep_failed: milliseconds(&["JOBS_CLEAN_FAILED_AFTER"], Duration::from_hours(7 * 24))?,
+        most_payload_bytes: environment.number(&["JOBS_MAX_PAYLOAD_SIZE"], PAYLOAD_BYTES)?,
     })
 }
 

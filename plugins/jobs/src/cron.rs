@@ -8,11 +8,15 @@ const LONGEST: usize = 500;
 
 /// The next time in milliseconds since 1970; the error says what is wrong with the pattern or the zone.
 pub(crate) fn check(pattern: &str, zone: Option<&str>) -> Result<u64, String> {
+    next_after(pattern, zone, clock::milliseconds(clock::now()))
+}
+
+/// The first time after a moment, both in milliseconds since 1970.
+pub(crate) fn next_after(pattern: &str, zone: Option<&str>, after: u64) -> Result<u64, String> {
     if pattern.len() > LONGEST {
         return Err(format!("a cron pattern must not be longer than {LONGEST} characters"));
     }
-    let now = clock::milliseconds(clock::now());
-    match next_cron_millis(pattern, now, zone, None) {
+    match next_cron_millis(pattern, after, zone, None) {
         Ok(Some(next)) => Ok(next),
         Ok(None) => Err("it never comes".to_owned()),
         Err(bullmq::Error::InvalidConfig(why)) => Err(why),

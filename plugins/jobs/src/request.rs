@@ -1,6 +1,6 @@
 //! Reads what a request wants done: type, payload, queue, options, time. Decides nothing but what is legal.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bullmq::JobOptions;
 use bullmq::types::{BackoffStrategy, KeepJobs, RemoveOnFinish};
@@ -14,8 +14,12 @@ use crate::queue_name::QueueName;
 /// The longest type and the longest id of a caller's own, in bytes.
 const LONGEST_KIND: usize = 200;
 const LONGEST_ID: usize = 200;
+/// The most bytes of metadata and of tags.
+const LABEL_BYTES: usize = 16 * 1024;
 /// The longest delay: ten years in milliseconds.
 const LONGEST_DELAY: u64 = 315_360_000_000;
+/// The end of the year 9999.
+const LAST_MILLISECOND: u64 = 253_402_300_799_999;
 /// BullMQ's own bound.
 const LOWEST_PRIORITY: u64 = 2_097_152;
 const MOST_ATTEMPTS: u64 = 1_000;
@@ -75,6 +79,11 @@ pub(crate) enum Refusal {
 }
 
 impl Order {
+    /// About how many bytes it takes in Redis.
+    pub(crate) fn size(&self) -> u64 {
+        self.payload.to_string().len() as u64 + 1024
+    }
+
     /// What is stored as the job's data: the envelope that nself's clients write.
     pub(crate) fn envelope(&self) -> Value {
         json!({
@@ -104,11 +113,20 @@ pub(crate) fn read_order(mut fields: Fields, defaults: &Defaults) -> Result<Orde
     if payload.is_none() {
         fields.reject("payload", "is required");
     }
+    let most = defaults.most_payload_bytes;
+    if payload.as_ref().is_some_and(|payload| payload.to_string().len() > most) {
+        fields.reject("payload", &format!("must not be larger than {most} bytes (JOBS_MAX_PAYLOAD_SIZE)"));
+    }
     let top_queue = fields.optional_text("queue");
     let run_at = fields.take("runAt").and_then(|value| read_time(&mut fields, "runAt", &value));
     let schedule = fields.optional_text("schedule");
     let top_zone = fields.optional_text("timezone");
     let (metadata, tags) = (fields.take("metadata"), fields.take("tags"));
+    for (field, value) in [("metadata", &metadata), ("tags", &tags)] {
+        if value.as_ref().is_some_and(|value| value.to_string().len() > LABEL_BYTES) {
+            fields.reject(field, "must not be larger than 16384 bytes");
+        }
+    }
     let inner = Fields::new(fields.take("options").unwrap_or_else(|| json!({})));
     let (inner, mut options, named_queue) = read_options(inner, defaults);
     let (inner, repetition) = read_repetition(inner, schedule, top_zone);
@@ -119,7 +137,10 @@ pub(crate) fn read_order(mut fields: Fields, defaults: &Defaults) -> Result<Orde
         fields.reject("queue", why);
     }
     if let Some(run_at) = run_at {
-        options.delay = Some(until(run_at));
+        // BullMQ counts a delay from the job's time: both are made of one reading of the clock.
+        let now = clock::milliseconds(clock::now());
+        options.timestamp = Some(now);
+        options.delay = Some(run_at.saturating_sub(now));
     }
     if options.delay.is_some_and(|delay| delay > LONGEST_DELAY) {
         fields.reject("delay", "must not be longer than ten years");
@@ -152,19 +173,20 @@ fn absorb(fields: &mut Fields, inner: Fields, prefix: &str) {
     }
 }
 
-fn until(time: SystemTime) -> u64 {
-    let wait = time.duration_since(clock::now()).unwrap_or_default();
-    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// A time as text (RFC 3339 in UTC) or as milliseconds since 1970.
-fn read_time(fields: &mut Fields, field: &str, value: &Value) -> Option<SystemTime> {
+/// A time as text (RFC 3339 with its zone) or as milliseconds since 1970; the result is in milliseconds, rounded up.
+fn read_time(fields: &mut Fields, field: &str, value: &Value) -> Option<u64> {
     let time = match value {
-        Value::String(text) => clock::parse_iso(text),
-        other => other.as_u64().and_then(|number| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(number))),
+        Value::String(text) => {
+            clock::parse_iso(text).map(|time| clock::milliseconds(time + Duration::from_nanos(999_999)))
+        }
+        other => other.as_u64().filter(|number| *number <= LAST_MILLISECOND),
     };
     if time.is_none() {
-        fields.reject(field, "must be a time in UTC such as 2026-01-31T12:00:00Z, or milliseconds since 1970");
+        fields.reject(
+            field,
+            "must be a time with its zone such as 2026-01-31T12:00:00Z or 2026-01-31T14:00:00+02:00, or milliseconds since \
+             1970",
+        );
     }
     time
 }
@@ -275,7 +297,7 @@ fn read_repetition(mut fields: Fields, schedule: Option<String>, zone: Option<St
     let own_zone = repeat.optional_text("tz").or(repeat.optional_text("timezone"));
     let mut date = |name: &str| {
         let value = repeat.take(name)?;
-        read_time(&mut repeat, name, &value).map(clock::milliseconds)
+        read_time(&mut repeat, name, &value)
     };
     let (start, end) = (date("startDate"), date("endDate"));
     let limit = repeat.optional_count("limit");
@@ -293,13 +315,22 @@ fn read_repetition(mut fields: Fields, schedule: Option<String>, zone: Option<St
 impl Repetition {
     /// Whether it ever comes.
     pub(crate) fn check(&self) -> Result<(), Refusal> {
-        if self.end.is_some_and(|end| end <= clock::milliseconds(clock::now())) {
+        let now = clock::milliseconds(clock::now());
+        if self.end.is_some_and(|end| end <= now) {
             return Err(Refusal::Schedule("its end is past".to_owned()));
         }
-        let Some(pattern) = &self.pattern else {
-            return Ok(());
+        let begin = self.start.map_or(now, |start| start.max(now));
+        let first = match &self.pattern {
+            // A start that is itself a time of the pattern counts.
+            Some(pattern) => cron::next_after(pattern, self.zone.as_deref(), begin.saturating_sub(1)),
+            None => Ok(begin),
         };
-        cron::check(pattern, self.zone.as_deref()).map(drop).map_err(Refusal::Schedule)
+        let first = first.map_err(Refusal::Schedule)?;
+        if self.end.is_some_and(|end| end < first) {
+            let first = clock::iso(clock::at(first));
+            return Err(Refusal::Schedule(format!("it ends before its first run, which would be at {first}")));
+        }
+        Ok(())
     }
 }
 

@@ -5,7 +5,14 @@ use super::*;
 fn defaults() -> Defaults {
     let minute = Duration::from_mins(1);
     let backoff = BackoffStrategy::Exponential(1_000);
-    Defaults { attempts: 3, backoff, timeout: minute, keep_completed: minute, keep_failed: minute }
+    Defaults {
+        attempts: 3,
+        backoff,
+        timeout: minute,
+        keep_completed: minute,
+        keep_failed: minute,
+        most_payload_bytes: 1000,
+    }
 }
 
 fn order(body: Value) -> Result<Order, Refusal> {
@@ -62,6 +69,15 @@ fn a_time_to_run_at_becomes_a_delay_and_a_past_one_none() {
     let at = |time: Value| order(json!({"type": "t", "payload": {}, "runAt": time})).expect("legal").options.delay;
     let soon = clock::iso(clock::now() + Duration::from_secs(5));
     assert!(at(json!(soon)).is_some_and(|delay| (4_000..=5_000).contains(&delay)));
+    let options = order(json!({"type": "t", "payload": {}, "runAt": "2126-12-01T01:18:18.123+02:00"}));
+    let options = options.expect_err("more than ten years");
+    assert!(matches!(options, Refusal::Invalid(details) if details[0].field == "delay"));
+    for moment in [clock::milliseconds(clock::now()) + 60_000, clock::milliseconds(clock::now()) + 61_357] {
+        let options = order(json!({"type": "t", "payload": {}, "runAt": clock::iso(clock::at(moment))}));
+        let options = options.expect("legal").options;
+        // Not a millisecond early: BullMQ adds the delay to this time.
+        assert_eq!(options.timestamp.zip(options.delay).map(|(time, delay)| time + delay), Some(moment));
+    }
     assert_eq!(at(json!("2001-01-01T00:00:00.000Z")), Some(0));
     assert_eq!(at(json!(1_000)), Some(0));
 }
@@ -89,7 +105,11 @@ fn whatever_cannot_be_used_is_named() {
     ] {
         assert_eq!(refused_fields(json!({"type": "t", "payload": 1, "options": options})), [field], "{options}");
     }
-    assert_eq!(refused_fields(json!({"type": "t", "payload": 1, "runAt": "tomorrow"})), ["runAt"]);
+    for time in ["tomorrow", "2027-01-01T00:00:00", "2027-01-01"] {
+        assert_eq!(refused_fields(json!({"type": "t", "payload": 1, "runAt": time})), ["runAt"]);
+    }
+    assert_eq!(refused_fields(json!({"type": "t", "payload": "x".repeat(1000)})), ["payload"]);
+    assert_eq!(refused_fields(json!({"type": "t", "payload": 1, "tags": ["x".repeat(20_000)]})), ["tags"]);
     assert_eq!(refused_fields(json!({"type": "a\nb", "payload": 1})), ["type"]);
 }
 
@@ -100,8 +120,25 @@ fn a_schedule_that_never_comes_says_why() {
         json!({"type": "t", "payload": {}, "options": {"repeat": {"pattern": "* * *"}}}),
         json!({"type": "t", "payload": {}, "schedule": "* * * * *", "timezone": "Mars/Olympus"}),
         json!({"type": "t", "payload": {}, "options": {"repeat": {"every": 1000, "endDate": "2001-01-01T00:00:00Z"}}}),
+        ends_in(&json!({"pattern": "0 0 1 1 *"}), 3_000),
+        ends_in(&json!({"pattern": "0 0 0 29 2 *"}), 3_000),
+        ends_in(&json!({"every": 1000, "startDate": clock::milliseconds(clock::now()) + 60_000}), 30_000),
     ] {
         assert!(matches!(order(body), Err(Refusal::Schedule(why)) if !why.is_empty()));
+    }
+}
+
+/// A repeating job that ends so many milliseconds from now.
+fn ends_in(repeat: &Value, milliseconds: u64) -> Value {
+    let mut repeat = repeat.clone();
+    repeat["endDate"] = json!(clock::milliseconds(clock::now()) + milliseconds);
+    json!({"type": "t", "payload": {}, "options": {"repeat": repeat}})
+}
+
+#[test]
+fn a_schedule_that_runs_before_its_end_is_taken() {
+    for body in [ends_in(&json!({"every": 1000}), 3_000), ends_in(&json!({"pattern": "* * * * * *"}), 3_000)] {
+        assert!(order(body).is_ok());
     }
 }
 

@@ -183,6 +183,11 @@ impl Schedules {
         let now = clock::milliseconds(clock::now());
         let schedules = self.queues.broker().ask(handle.get_job_schedulers(0, MOST_SCHEDULES - 1, true)).await?;
         for schedule in schedules {
+            // BullMQ plans one job beyond the end.
+            if schedule.end_date.zip(schedule.next).is_some_and(|(end, next)| next > end) {
+                self.queues.broker().ask(handle.remove_job_scheduler(&schedule.key)).await?;
+                continue;
+            }
             let Some(next) = schedule.next.filter(|next| next.saturating_add(LOST_AFTER) < now) else {
                 continue;
             };

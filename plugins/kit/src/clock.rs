@@ -30,9 +30,22 @@ pub fn at(milliseconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(milliseconds)
 }
 
-/// Reads an RFC 3339 time in UTC, as [`iso`] writes it.
+/// Reads an RFC 3339 time with its zone, `Z` or an offset such as `+02:00`. The one rule for times in requests: a time
+/// without a zone is refused, since it would mean another moment on each machine.
 pub fn parse_iso(text: &str) -> Option<SystemTime> {
-    humantime::parse_rfc3339_weak(text).ok()
+    let (date, offset) = text.split_at_checked(text.len().checked_sub(6)?)?;
+    let sign = match offset.as_bytes() {
+        [sign @ (b'+' | b'-'), _, _, b':', _, _] => *sign,
+        _ => return humantime::parse_rfc3339(text).ok(),
+    };
+    let number = |digits: &str| digits.parse().ok().filter(|_| digits.bytes().all(|digit| digit.is_ascii_digit()));
+    let (hours, minutes): (u64, u64) = (number(&offset[1..3])?, number(&offset[4..])?);
+    if hours > 23 || minutes > 59 {
+        return None;
+    }
+    let local = humantime::parse_rfc3339(&format!("{date}Z")).ok()?;
+    let ahead = Duration::from_secs(hours * 3600 + minutes * 60);
+    if sign == b'+' { local.checked_sub(ahead) } else { local.checked_add(ahead) }
 }
 
 #[cfg(test)]
@@ -46,6 +59,27 @@ mod tests {
         assert_eq!(milliseconds(time), 1_700_000_000_123);
         assert_eq!(parse_iso("2023-11-14T22:13:20.123Z"), Some(time));
         assert_eq!(parse_iso("tomorrow"), None);
+    }
+
+    #[test]
+    fn times_with_an_offset_are_the_same_moment_and_without_a_zone_none() {
+        let read = |text| parse_iso(text).map(iso);
+        assert_eq!(read("2026-12-01T01:18:18+02:00").as_deref(), Some("2026-11-30T23:18:18.000Z"));
+        assert_eq!(read("2026-11-30T20:18:18.5-03:30").as_deref(), Some("2026-11-30T23:48:18.500Z"));
+        assert_eq!(read("2027-01-01T00:00:00Z").as_deref(), Some("2027-01-01T00:00:00.000Z"));
+        for text in [
+            "2027-01-01T00:00:00",
+            "2027-01-01 00:00:00",
+            "2027-01-01",
+            "",
+            "2027-01-01T00:00:00+2:00",
+            "2027-01-01T00:00:00+25:00",
+            "2027-01-01T00:00:00+0a:00",
+            "2027-13-01T00:00:00Z",
+            "\u{20ac}\u{20ac}",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
     }
 
     #[test]

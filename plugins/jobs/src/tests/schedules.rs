@@ -1,5 +1,6 @@
 //! Schedules: their life, and that they survive what breaks them.
 
+use kit::clock;
 use serde_json::json;
 
 use super::support::{Redis, Server};
@@ -105,4 +106,30 @@ async fn jobs_of_the_application_are_scheduled_only_while_it_can_be_called() {
     server.stop().await;
     let server = Server::start(&redis, &[]).await;
     server.until("it is gone", "/scheduled", |_, list| list["total"] == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_runs_after_a_schedules_end() {
+    let redis = Redis::start();
+    let server = Server::start(&redis, &[]).await;
+    let end = clock::milliseconds(clock::now()) + 4_500;
+    let repeat = json!({"pattern": "*/2 * * * * *", "endDate": end});
+    let body = json!({"type": "noop", "payload": {}, "options": {"repeat": repeat, "jobId": "short"}});
+    server.post("/jobs", &body).await;
+    server.until("the schedule is gone", "/scheduled/short", |status, _| status == 404).await;
+    let jobs = server.get("/jobs?queue=default&limit=100").await;
+    let jobs = jobs["jobs"].as_array().expect("a list");
+    assert!(jobs.len() >= 2, "{jobs:?}");
+    for job in jobs {
+        let id = job["jobId"].as_str().expect("an id");
+        let planned: u64 = id.rsplit(':').next().and_then(|time| time.parse().ok()).expect("a time");
+        let job = server.get(&format!("/jobs/{id}")).await;
+        assert_eq!(job["result"]["done"] == json!(true), planned <= end, "{job}");
+    }
+    let never = json!({"type": "noop", "payload": {}, "options": {"repeat": {"pattern": "0 0 1 1 *", "endDate": clock::milliseconds(clock::now()) + 1_000}}});
+    let (status, answer) = server.ask("POST", "/jobs", Some(&never)).await;
+    assert!(
+        status == 400 && answer["reason"].as_str().is_some_and(|reason| reason.contains("ends before")),
+        "{answer}"
+    );
 }

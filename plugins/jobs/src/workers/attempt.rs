@@ -8,7 +8,7 @@ use bullmq::worker::CancellationToken;
 use bullmq::{Error, Job};
 use kit::clock;
 use redis::{Script, ScriptInvocation};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::Crew;
@@ -79,9 +79,16 @@ impl Crew {
         let (id, entries) = (job.id().to_owned(), job.opts().stack_trace_limit.unwrap_or(STACK_ENTRIES));
         self.keep_data(&queue, &job).await;
         let (began, same_job) = (Instant::now(), job.clone());
+        let ended_schedule = planned_after_end(&job).map(str::to_owned);
         let task = Task::new(queue.clone(), job);
         let kind = task.kind.clone();
-        let outcome = self.bounded(task, &token).await;
+        let outcome = match &ended_schedule {
+            None => self.bounded(task, &token).await,
+            Some(name) => {
+                self.remove_schedule(&queue, name).await;
+                Outcome::Done(json!({"skipped": "its schedule has ended"}))
+            }
+        };
         if began.elapsed() > TRUSTED_FOR {
             self.wait_for_connection(&same_job).await;
         }
@@ -125,6 +132,18 @@ impl Crew {
         };
         attempt.abort();
         outcome
+    }
+
+    /// Removes a schedule that has ended; where that fails, the next look at all schedules does it.
+    async fn remove_schedule(&self, queue: &QueueName, name: &str) {
+        let queues = &self.workshop.queues;
+        let removing = async {
+            let handle = queues.open(queue).await?;
+            queues.broker().ask(handle.remove_job_scheduler(name)).await
+        };
+        if let Err(trouble) = removing.await {
+            tracing::debug!(schedule = name, %trouble, "an ended schedule was not removed");
+        }
     }
 
     async fn keep_data(&self, queue: &QueueName, job: &Job) {
@@ -178,6 +197,13 @@ impl Crew {
             tracing::debug!(%trouble, "something about a job was not noted");
         }
     }
+}
+
+/// The schedule of a job that was planned for a time after the schedule's end: BullMQ looks at the end only when it plans.
+fn planned_after_end(job: &Job) -> Option<&str> {
+    let end = job.opts().repeat.as_ref()?.end_date?;
+    let (name, time) = job.id().strip_prefix("repeat:")?.rsplit_once(':')?;
+    (time.parse::<u64>().ok()? > end).then_some(name)
 }
 
 /// How long a job waited since it was due; `None` where earlier attempts hide that.

@@ -26,14 +26,14 @@ pub(super) async fn send_email(workshop: &Workshop, task: &Task) -> Result<Value
             content[name] = task.payload[field].clone();
         }
     }
-    let mut ids = Vec::new();
+    let (mut ids, mut accepted, mut queued) = (Vec::new(), Vec::new(), Vec::new());
     for (index, recipient) in recipients.iter().enumerate() {
         let user = task.text("userId").unwrap_or(recipient);
         let mut body = json!({
             "userId": user, "channel": "email", "to": {"email": recipient}, "content": content,
             "category": "transactional",
         });
-        for field in ["from", "cc", "bcc", "attachments", "priority", "category"] {
+        for field in ["from", "cc", "bcc", "replyTo", "attachments", "priority", "category"] {
             if !task.payload[field].is_null() {
                 body[field] = task.payload[field].clone();
             }
@@ -43,10 +43,19 @@ pub(super) async fn send_email(workshop: &Workshop, task: &Task) -> Result<Value
             body["cc"] = Value::Null;
             body["bcc"] = Value::Null;
         }
-        ids.push(notify(workshop, task, body, index).await?);
+        let answer = notify(workshop, task, body, index).await?;
+        // Only what a mail server took counts as accepted; the rest waits in the notifications plugin.
+        let is_delivered = answer["results"].as_array().is_some_and(|results| {
+            !results.is_empty()
+                && results.iter().all(|result| matches!(result["status"].as_str(), Some("sent" | "delivered")))
+        });
+        if is_delivered { &mut accepted } else { &mut queued }.push(recipient);
+        ids.push(answer["notificationId"].clone());
     }
     task.log(&format!("{} e-mails were handed to the notifications plugin", ids.len())).await;
-    Ok(json!({"messageId": ids.first(), "messageIds": ids, "accepted": recipients, "rejected": []}))
+    Ok(json!({
+        "messageId": ids.first(), "messageIds": ids, "accepted": accepted, "queued": queued, "rejected": [],
+    }))
 }
 
 pub(super) async fn send_notification(workshop: &Workshop, task: &Task) -> Result<Value, Fault> {
@@ -70,13 +79,13 @@ pub(super) async fn send_notification(workshop: &Workshop, task: &Task) -> Resul
             object.remove("userIds");
             object.remove("notificationType");
         }
-        ids.push(notify(workshop, task, body, index).await?);
+        ids.push(notify(workshop, task, body, index).await?["notificationId"].clone());
     }
     task.log(&format!("{} notifications were handed to the notifications plugin", ids.len())).await;
     Ok(json!({"notificationIds": ids, "sent": ids.len()}))
 }
 
-/// Hands one notification over and gives its id.
+/// Hands one notification over and gives the answer.
 async fn notify(workshop: &Workshop, task: &Task, mut body: Value, index: usize) -> Result<Value, Fault> {
     let key = if index == 0 { task.unique_id() } else { format!("{}-{index}", task.unique_id()) };
     body["idempotencyKey"] = json!(key);
@@ -88,7 +97,7 @@ async fn notify(workshop: &Workshop, task: &Task, mut body: Value, index: usize)
     if answer.body["success"] == json!(false) {
         return Err(Fault::Passing(format!("{who} could not send it: {}", answer.explain())));
     }
-    Ok(answer.body["notificationId"].clone())
+    Ok(answer.body)
 }
 
 pub(super) async fn send_message(workshop: &Workshop, task: &Task) -> Result<Value, Fault> {

@@ -92,7 +92,7 @@ async fn an_email_that_is_tried_again_carries_the_same_key_and_the_projects_secr
     assert_eq!(job["queue"], "high-priority");
     assert_eq!(
         job["result"],
-        json!({"messageId": "n2", "messageIds": ["n2", "n3"], "accepted": ["a@example.org", "b@example.org"], "rejected": []})
+        json!({"messageId": "n2", "messageIds": ["n2", "n3"], "accepted": [], "queued": ["a@example.org", "b@example.org"], "rejected": []})
     );
     let seen = peer.seen();
     let keys: Vec<String> = seen.iter().map(|seen| header(seen, "idempotency-key")).collect();

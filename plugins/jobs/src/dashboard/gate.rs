@@ -1,11 +1,11 @@
 //! The dashboard's door: who may come in, under which host name, and that no other page sends people's browsers here.
 
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -22,18 +22,69 @@ const OWN_HEADER: &str = "x-nself-dashboard";
 /// A wrong password is told late, so that trying many takes long.
 const WRONG_PASSWORD_PAUSE: Duration = Duration::from_millis(500);
 
+/// Wrong passwords in a row that are answered as such; each further one locks for longer.
+const FREE_GUESSES: u32 = 5;
+const FIRST_LOCK: Duration = Duration::from_secs(30);
+const LONGEST_LOCK: Duration = Duration::from_mins(15);
+
 /// The rules of the door.
 pub(super) struct Gate {
     access: Access,
     hosts: Vec<String>,
+    guesses: Mutex<Guesses>,
+}
+
+/// Wrong passwords in a row. All callers share it: behind a published port they come from one address.
+#[derive(Default)]
+struct Guesses {
+    wrong: u32,
+    locked_until: Option<Instant>,
+}
+
+impl Guesses {
+    /// How long the door stays locked.
+    fn locked_for(&self, now: Instant) -> Option<Duration> {
+        self.locked_until?.checked_duration_since(now).filter(|left| !left.is_zero())
+    }
+
+    fn count_wrong(&mut self, now: Instant) {
+        self.wrong = self.wrong.saturating_add(1);
+        if let Some(beyond) = self.wrong.checked_sub(FREE_GUESSES) {
+            let lock = FIRST_LOCK.saturating_mul(1 << beyond.min(10)).min(LONGEST_LOCK);
+            self.locked_until = Some(now + lock);
+        }
+    }
 }
 
 impl Gate {
     pub(super) fn new(dashboard: Option<&Dashboard>) -> Self {
         match dashboard {
-            Some(dashboard) => Self { access: dashboard.access.clone(), hosts: dashboard.hosts.clone() },
-            None => Self { access: Access::Closed, hosts: Vec::new() },
+            Some(dashboard) => Self::of(dashboard.access.clone(), dashboard.hosts.clone()),
+            None => Self::of(Access::Closed, Vec::new()),
         }
+    }
+
+    fn of(access: Access, hosts: Vec<String>) -> Self {
+        Self { access, hosts, guesses: Mutex::default() }
+    }
+
+    /// Checks the password, unless too many wrong ones were tried: then nothing is checked for a while.
+    fn check_password(&self, headers: &HeaderMap, now: Instant) -> Entry {
+        let mut guesses = self.guesses.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(self.access, Access::Open)
+            && let Some(left) = guesses.locked_for(now)
+        {
+            return Entry::Locked(left);
+        }
+        if self.admits(headers) {
+            *guesses = Guesses::default();
+            return Entry::Open;
+        }
+        if headers.contains_key(AUTHORIZATION) {
+            guesses.count_wrong(now);
+            return Entry::Wrong;
+        }
+        Entry::NoPassword
     }
 
     /// A name that an attacker's page could point at this machine is none of ours.
@@ -61,6 +112,16 @@ impl Gate {
             }),
         }
     }
+}
+
+/// What a password opens.
+#[derive(Debug, PartialEq, Eq)]
+enum Entry {
+    Open,
+    NoPassword,
+    Wrong,
+    /// For so long.
+    Locked(Duration),
 }
 
 fn credentials(headers: &HeaderMap) -> Option<Vec<u8>> {
@@ -95,21 +156,32 @@ pub(super) async fn check(State(gate): State<Arc<Gate>>, request: Request, next:
     if matches!(gate.access, Access::Closed) {
         return refuse("the dashboard is closed: set JOBS_DASHBOARD_PASSWORD, and start the plugin again");
     }
-    if !gate.admits(headers) {
-        if headers.contains_key(AUTHORIZATION) {
+    match gate.check_password(headers, Instant::now()) {
+        Entry::Open => (),
+        Entry::NoPassword => return unauthorized(),
+        Entry::Wrong => {
             tokio::time::sleep(WRONG_PASSWORD_PAUSE).await;
+            return unauthorized();
         }
-        let mut response =
-            Failure::new(StatusCode::UNAUTHORIZED, "the dashboard's user name and password are required")
-                .into_response();
-        let scheme = HeaderValue::from_static("Basic realm=\"nself jobs\", charset=\"UTF-8\"");
-        response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
-        return response;
+        Entry::Locked(left) => {
+            let text = "too many wrong passwords were tried; try again later";
+            let mut response = Failure::new(StatusCode::TOO_MANY_REQUESTS, text).into_response();
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(left.as_secs() + 1));
+            return response;
+        }
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) && !is_own(headers) {
         return refuse("changes are taken from the dashboard's own page only (header X-Nself-Dashboard, same origin)");
     }
     next.run(request).await
+}
+
+fn unauthorized() -> Response {
+    let text = "the dashboard's user name and password are required";
+    let mut response = Failure::new(StatusCode::UNAUTHORIZED, text).into_response();
+    let scheme = HeaderValue::from_static("Basic realm=\"nself jobs\", charset=\"UTF-8\"");
+    response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+    response
 }
 
 #[cfg(test)]
@@ -121,7 +193,7 @@ mod tests {
     }
 
     fn gate(access: Access) -> Gate {
-        Gate { access, hosts: vec!["queues.example.org".to_owned()] }
+        Gate::of(access, vec!["queues.example.org".to_owned()])
     }
 
     #[test]
@@ -145,6 +217,28 @@ mod tests {
             assert!(!gate.admits(&headers(&[("authorization", wrong)])), "{wrong}");
         }
         assert!(!gate.admits(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn guessing_locks_the_door_for_longer_and_longer() {
+        let gate = gate(Access::Password { username: "admin".to_owned(), password: "se:cret".to_owned() });
+        let right = headers(&[("authorization", "Basic YWRtaW46c2U6Y3JldA==")]);
+        let wrong = headers(&[("authorization", "Basic YWRtaW46c2VjcmV0")]);
+        let now = Instant::now();
+        for _ in 0..4 {
+            assert_eq!(gate.check_password(&wrong, now), Entry::Wrong);
+        }
+        // The right one starts the count again; no password is no guess.
+        assert_eq!(gate.check_password(&right, now), Entry::Open);
+        for _ in 0..5 {
+            assert_eq!(gate.check_password(&HeaderMap::new(), now), Entry::NoPassword);
+            assert_eq!(gate.check_password(&wrong, now), Entry::Wrong);
+        }
+        assert_eq!(gate.check_password(&right, now), Entry::Locked(FIRST_LOCK));
+        let later = now + FIRST_LOCK;
+        assert_eq!(gate.check_password(&wrong, later), Entry::Wrong);
+        assert_eq!(gate.check_password(&right, later), Entry::Locked(FIRST_LOCK * 2));
+        assert_eq!(gate.check_password(&right, later + FIRST_LOCK * 2), Entry::Open);
     }
 
     #[test]

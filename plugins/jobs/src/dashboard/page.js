@@ -38,7 +38,7 @@ function replace(target, ...children) {
 }
 
 async function call(path, method = 'GET') {
-  const response = await fetch(`api/${path}`, { method, headers: { 'X-Nself-Dashboard': '1' } })
+  const response = await fetch(`${location.origin}/api/${path}`, { method, headers: { 'X-Nself-Dashboard': '1' } })
   const body = await response.json().catch(() => ({}))
   if (!response.ok) throw Object.assign(new Error(body.error ?? `the server answered ${response.status}`), { status: response.status })
   return body

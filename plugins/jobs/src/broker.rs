@@ -4,7 +4,7 @@
 //! it is away. It must not know what the commands mean.
 
 use std::future::Future;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
@@ -23,6 +23,12 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const PING_EVERY: Duration = Duration::from_secs(1);
 /// Between two of them while there is none.
 const RETRY_EVERY: Duration = Duration::from_millis(250);
+
+/// After so many added bytes, and so much time, Redis's memory is looked at.
+const LOOK_AFTER_BYTES: u64 = 4 << 20;
+const LOOK_AFTER: Duration = Duration::from_secs(5);
+/// How much of its memory Redis may use before no further job is taken.
+const MOST_USED_PERCENT: u64 = 85;
 
 /// Whether Redis answers.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,12 +74,22 @@ pub(crate) struct Broker {
     address: RedisAddress,
     connection: OnceLock<RedisConnection>,
     state: watch::Sender<State>,
+    memory: Mutex<MemoryLook>,
+}
+
+/// What was last seen of Redis's memory.
+#[derive(Default)]
+struct MemoryLook {
+    /// Bytes that were added since.
+    added: u64,
+    at: Option<Instant>,
+    is_full: bool,
 }
 
 impl Broker {
     pub(crate) fn new(address: RedisAddress) -> Self {
         let state = State::Away(format!("Redis at {} was not reached yet", address.shown));
-        Self { address, connection: OnceLock::new(), state: watch::Sender::new(state) }
+        Self { address, connection: OnceLock::new(), state: watch::Sender::new(state), memory: Mutex::default() }
     }
 
     /// How others connect to the same place.
@@ -132,6 +148,31 @@ impl Broker {
             |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned());
         let has_limit = field("maxmemory:").is_some_and(|bytes| bytes != "0");
         Ok(field("maxmemory_policy:").filter(|policy| has_limit && policy != "noeviction"))
+    }
+
+    /// Whether Redis has memory for so many further bytes. Jobs are refused before its limit is reached, since what runs
+    /// must still be able to end.
+    pub(crate) async fn has_memory(&self, bytes: u64) -> Result<bool, Trouble> {
+        let is_due = {
+            let mut look = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            look.added = look.added.saturating_add(bytes);
+            let is_due = look.added > LOOK_AFTER_BYTES || look.at.is_none_or(|at| at.elapsed() > LOOK_AFTER);
+            if is_due {
+                *look = MemoryLook { added: 0, at: Some(Instant::now()), is_full: look.is_full };
+            }
+            is_due
+        };
+        if is_due {
+            let mut commands = self.commands()?;
+            let mut command = redis::cmd("INFO");
+            command.arg("memory");
+            let text: String = self.ask(async { Ok(command.query_async(&mut commands).await?) }).await?;
+            let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+            let (used, most) = (field("used_memory:").unwrap_or(0), field("maxmemory:").unwrap_or(0));
+            let is_full = most > 0 && used.saturating_add(LOOK_AFTER_BYTES) > most / 100 * MOST_USED_PERCENT;
+            self.memory.lock().unwrap_or_else(PoisonError::into_inner).is_full = is_full;
+        }
+        Ok(!self.memory.lock().unwrap_or_else(PoisonError::into_inner).is_full)
     }
 
     /// Connects, and then looks after the connection for ever.

@@ -83,6 +83,27 @@ pub(crate) async fn drain(app: &App, name: &QueueName, delayed: bool) -> Result<
     Ok(app.queues.broker().ask(queue.drain(delayed)).await?)
 }
 
+/// How many keys one step of a queue's removal deletes.
+const REMOVED_AT_ONCE: usize = 1_000;
+
+/// Removes a queue with all of its jobs and schedules. One that settings name comes back with the next start, and one
+/// whose jobs run would lose them: neither is removed.
+pub(crate) async fn remove_queue(app: &App, name: &QueueName) -> Result<(), Failure> {
+    let refuse = |why: &str| Failure::new(StatusCode::CONFLICT, why).with("queue", json!(name.as_str()));
+    if app.queues.is_configured(name) {
+        return Err(refuse("the queue is one of the settings: take it out of JOBS_QUEUES, and restart the plugin"));
+    }
+    app.queues.pause(name).await?;
+    if app.queues.counts_of(name).await?.of(State::Active) > 0 {
+        app.queues.resume(name).await?;
+        return Err(refuse("the queue has running jobs: pause it, wait for their end, and try again"));
+    }
+    app.crew.close(name).await;
+    let queue = app.queues.open(name).await?;
+    app.queues.broker().ask(queue.obliterate(false, REMOVED_AT_ONCE)).await?;
+    Ok(app.queues.forget(name).await?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 
 use super::{Shared, invalid, refused};
 use crate::app::App;
-use crate::queue_name::QueueName;
 use crate::request::{Order, Repetition, read_order};
 use crate::schedules::Schedule;
 
@@ -19,7 +18,7 @@ pub(super) async fn add(
     JsonObject(fields): JsonObject,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
     let mut order = read_order(fields, &app.config.defaults).map_err(refused)?;
-    make_room(&app, &order.queue).await?;
+    make_room(&app, &order).await?;
     let answer = match order.repetition.take() {
         Some(repetition) => repeat(&app, &order, repetition).await?,
         None => once(&app, &order).await?,
@@ -28,9 +27,11 @@ pub(super) async fn add(
 }
 
 /// Makes sure that the queue is there and takes another job.
-pub(super) async fn make_room(app: &App, queue: &QueueName) -> Result<(), Failure> {
-    if app.queues.known(queue.as_str()).is_none() && app.queues.is_full_of_queues() {
-        return Err(invalid("queue", "is not known, and there are too many queues for another one"));
+pub(super) async fn make_room(app: &App, order: &Order) -> Result<(), Failure> {
+    let queue = &order.queue;
+    if !app.queues.broker().has_memory(order.size()).await? {
+        return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "Redis has too little free memory for further jobs")
+            .with("hint", json!("remove ended jobs (POST /queues/:name/clean), or raise Redis's maxmemory")));
     }
     let current = app.queues.counts_of(queue).await?.pending();
     let max = app.config.most_jobs;
@@ -40,7 +41,10 @@ pub(super) async fn make_room(app: &App, queue: &QueueName) -> Result<(), Failur
             .with("current", json!(current))
             .with("max", json!(max)));
     }
-    Ok(app.queues.remember(queue).await?)
+    if !app.queues.remember(queue).await? {
+        return Err(invalid("queue", "is not known, and there are too many queues for another one"));
+    }
+    Ok(())
 }
 
 async fn once(app: &App, order: &Order) -> Result<Value, Failure> {

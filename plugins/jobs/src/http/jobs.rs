@@ -17,8 +17,10 @@ use crate::store::{Found, State as JobState, Summary};
 
 const USUAL_LIMIT: u64 = 50;
 const MOST_JOBS: u64 = 500;
-/// How many jobs a search by type looks at, in each state of each queue.
+/// How many jobs a search by type looks at, the newest of each state of each queue first.
 const SEARCHED_JOBS: u64 = 2_000;
+/// How many of them in one state of one queue, so that a large one hides no other.
+const SEARCHED_IN_STATE: u64 = 500;
 const MOST_LOG_ROWS: isize = 1_000;
 /// How long a request waits for a running job to end after it was told to.
 const END_CHECKS: u32 = 20;
@@ -85,12 +87,12 @@ pub(super) async fn list(State(app): Shared, Asked(search): Asked<Search>) -> Re
         Some(word) => states(word)?,
         None => JobState::ALL.to_vec(),
     };
-    let (jobs, total) = match &search.kind {
+    let (jobs, total, is_complete) = match &search.kind {
         Some(kind) => of_kind(&app, (&names, &states), kind, (offset, limit)).await?,
         None => page(&app, (&names, &states), (offset, limit)).await?,
     };
     let jobs: Vec<Value> = jobs.iter().map(|job| Value::Object(job.summary())).collect();
-    Ok(Json(json!({"jobs": jobs, "total": total, "limit": limit, "offset": offset})))
+    Ok(Json(json!({"jobs": jobs, "total": total, "limit": limit, "offset": offset, "complete": is_complete})))
 }
 
 /// A status may stand for several of BullMQ's states.
@@ -105,9 +107,11 @@ fn states(word: &str) -> Result<Vec<JobState>, Failure> {
         .ok_or_else(|| invalid("status", "must be waiting, active, completed, failed, delayed, paused or prioritized"))
 }
 
+/// Jobs, how many there are in all, and whether all were looked at.
+type Listed = (Vec<Summary>, u64, bool);
 type Places<'a> = (&'a [QueueName], &'a [JobState]);
 
-async fn page(app: &App, (names, states): Places<'_>, page: (u64, u64)) -> Result<(Vec<Summary>, u64), Failure> {
+async fn page(app: &App, (names, states): Places<'_>, page: (u64, u64)) -> Result<Listed, Failure> {
     let (mut offset, limit) = page;
     let counts = app.queues.counts(names).await?;
     let (mut jobs, mut total) = (Vec::new(), 0);
@@ -122,7 +126,7 @@ async fn page(app: &App, (names, states): Places<'_>, page: (u64, u64)) -> Resul
             offset = offset.saturating_sub(here);
         }
     }
-    Ok((jobs, total))
+    Ok((jobs, total, true))
 }
 
 async fn of_kind(
@@ -130,18 +134,24 @@ async fn of_kind(
     (names, states): Places<'_>,
     kind: &str,
     (offset, limit): (u64, u64),
-) -> Result<(Vec<Summary>, u64), Failure> {
-    let mut matching = Vec::new();
-    for name in names {
+) -> Result<Listed, Failure> {
+    let counts = app.queues.counts(names).await?;
+    let (mut matching, mut left, mut is_complete) = (Vec::new(), SEARCHED_JOBS, true);
+    for (name, counts) in names.iter().zip(&counts) {
         for state in states {
-            let jobs = app.queues.list(name, *state, 0, SEARCHED_JOBS).await?;
-            matching.extend(jobs.into_iter().filter(|job| job.kind() == kind));
+            let wanted = counts.of(*state).min(SEARCHED_IN_STATE).min(left);
+            is_complete &= wanted == counts.of(*state);
+            if wanted > 0 {
+                let jobs = app.queues.list(name, *state, 0, wanted).await?;
+                matching.extend(jobs.into_iter().filter(|job| job.kind() == kind));
+                left -= wanted;
+            }
         }
     }
     let total = matching.len() as u64;
     let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
     let kept = usize::try_from(limit).unwrap_or(usize::MAX);
-    Ok((matching.into_iter().skip(skipped).take(kept).collect(), total))
+    Ok((matching.into_iter().skip(skipped).take(kept).collect(), total, is_complete))
 }
 
 fn done(id: &str, message: &str) -> Json<Value> {

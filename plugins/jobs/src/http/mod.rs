@@ -61,7 +61,7 @@ fn ordinary(app: Arc<App>) -> Router {
         .route("/api/jobs/{id}/retry", post(jobs::retry))
         .route("/jobs/{id}/promote", post(jobs::promote))
         .route("/queues", get(queues::list))
-        .route("/queues/{name}", get(queues::show))
+        .route("/queues/{name}", get(queues::show).delete(queues::remove))
         .route("/queues/{name}/stats", get(queues::stats))
         .route("/scheduled", schedules.clone())
         .route("/api/schedules", schedules)

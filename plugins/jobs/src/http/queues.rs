@@ -62,6 +62,13 @@ fn done(name: &QueueName, message: &str) -> Json<Value> {
     Json(json!({"success": true, "queue": name.as_str(), "message": message}))
 }
 
+/// Removes a queue that a request made, with its jobs and schedules.
+pub(super) async fn remove(State(app): Shared, Path(name): Path<String>) -> Result<Json<Value>, Failure> {
+    let name = known_queue(&app, &name)?;
+    control::remove_queue(&app, &name).await?;
+    Ok(done(&name, "the queue was removed"))
+}
+
 pub(super) async fn pause(State(app): Shared, Path(name): Path<String>) -> Result<Json<Value>, Failure> {
     let name = known_queue(&app, &name)?;
     app.queues.pause(&name).await?;

@@ -88,7 +88,7 @@ async fn store(app: &App, name: String, fields: Fields, is_on: bool) -> Result<V
     let Some(repetition) = order.repetition.take() else {
         return Err(invalid("schedule", "is required"));
     };
-    add::make_room(app, &order.queue).await?;
+    add::make_room(app, &order).await?;
     let definition = json!({
         "name": name,
         "type": order.kind,

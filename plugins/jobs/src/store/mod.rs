@@ -35,6 +35,12 @@ for index, key in ipairs(KEYS) do
 end
 return 0";
 
+/// Adds a name unless there are too many. KEYS: the names. ARGV: a name, the most names. Tells whether it is there.
+const REMEMBER_SCRIPT: &str = r"
+if redis.call('SISMEMBER', KEYS[1], ARGV[1]) == 1 then return 1 end
+if redis.call('SCARD', KEYS[1]) >= tonumber(ARGV[2]) then return 0 end
+return redis.call('SADD', KEYS[1], ARGV[1])";
+
 /// A job and the queue that it is in.
 pub(crate) struct Found {
     pub(crate) name: QueueName,
@@ -45,13 +51,24 @@ pub(crate) struct Found {
 /// All queues that are served.
 pub(crate) struct Queues {
     broker: Arc<Broker>,
+    /// Those that settings name; they cannot be removed.
+    configured: Vec<QueueName>,
     names: watch::Sender<Vec<QueueName>>,
+    /// Held while names are read or changed in Redis, so that what is known here follows in the same order.
+    changing: Mutex<()>,
     opened: Mutex<HashMap<QueueName, Arc<Queue>>>,
 }
 
 impl Queues {
     pub(crate) fn new(broker: Arc<Broker>, names: Vec<QueueName>) -> Self {
-        Self { broker, names: watch::Sender::new(names), opened: Mutex::default() }
+        let configured = names.clone();
+        Self {
+            broker,
+            configured,
+            names: watch::Sender::new(names),
+            changing: Mutex::default(),
+            opened: Mutex::default(),
+        }
     }
 
     /// The names, in the order in which they became known.
@@ -69,48 +86,68 @@ impl Queues {
         self.names.borrow().iter().find(|known| known.as_str() == name).cloned()
     }
 
-    pub(crate) fn is_full_of_queues(&self) -> bool {
-        self.names.borrow().len() >= MOST_QUEUES
+    /// Whether settings name it.
+    pub(crate) fn is_configured(&self, name: &QueueName) -> bool {
+        self.configured.contains(name)
     }
 
-    /// Makes a queue known here, to other instances and after a restart.
-    pub(crate) async fn remember(&self, name: &QueueName) -> Result<(), Trouble> {
+    /// Makes a queue known here, to other instances and after a restart; tells whether there was room for it.
+    pub(crate) async fn remember(&self, name: &QueueName) -> Result<bool, Trouble> {
         if self.known(name.as_str()).is_some() {
-            return Ok(());
+            return Ok(true);
         }
+        let _changing = self.changing.lock().await;
         let mut commands = self.broker.commands()?;
-        let remembered = async {
-            let mut command = redis::cmd("SADD");
-            command.arg(NAMES_KEY).arg(name.as_str()).query_async::<()>(&mut commands).await?;
-            Ok(())
-        };
-        self.broker.ask(remembered).await?;
-        self.admit([name.clone()]);
-        Ok(())
-    }
-
-    /// Learns what other instances made known.
-    pub(crate) async fn learn(&self) -> Result<(), Trouble> {
-        let mut commands = self.broker.commands()?;
-        let names = self.broker.ask(async {
-            let names: Vec<String> = redis::cmd("SMEMBERS").arg(NAMES_KEY).query_async(&mut commands).await?;
-            Ok(names)
-        });
-        let names = names.await?;
-        self.admit(names.iter().filter_map(|name| QueueName::parse(name).ok()));
-        Ok(())
-    }
-
-    fn admit(&self, names: impl IntoIterator<Item = QueueName>) {
-        for name in names {
+        let script = Script::new(REMEMBER_SCRIPT);
+        let mut call = script.key(NAMES_KEY);
+        call.arg(name.as_str()).arg(MOST_QUEUES.saturating_sub(self.configured.len()));
+        let is_there: bool = self.broker.ask(async { Ok(call.invoke_async(&mut commands).await?) }).await?;
+        if is_there {
             self.names.send_if_modified(|known| {
-                let is_new = !known.contains(&name) && known.len() < MOST_QUEUES;
+                let is_new = !known.contains(name);
                 if is_new {
                     known.push(name.clone());
                 }
                 is_new
             });
         }
+        Ok(is_there)
+    }
+
+    /// Forgets a queue here, in other instances and after a restart.
+    pub(crate) async fn forget(&self, name: &QueueName) -> Result<(), Trouble> {
+        let _changing = self.changing.lock().await;
+        let mut commands = self.broker.commands()?;
+        let mut command = redis::cmd("SREM");
+        command.arg(NAMES_KEY).arg(name.as_str());
+        self.broker.ask(async { Ok(command.query_async::<()>(&mut commands).await?) }).await?;
+        self.names.send_modify(|known| known.retain(|known| known != name));
+        self.opened.lock().await.remove(name);
+        Ok(())
+    }
+
+    /// Learns what other instances made known or removed.
+    pub(crate) async fn learn(&self) -> Result<(), Trouble> {
+        let _changing = self.changing.lock().await;
+        let mut commands = self.broker.commands()?;
+        let names = self.broker.ask(async {
+            let names: Vec<String> = redis::cmd("SMEMBERS").arg(NAMES_KEY).query_async(&mut commands).await?;
+            Ok(names)
+        });
+        let names: Vec<QueueName> = names.await?.iter().filter_map(|name| QueueName::parse(name).ok()).collect();
+        self.names.send_if_modified(|known| {
+            let before = known.len();
+            known.retain(|known| self.configured.contains(known) || names.contains(known));
+            let mut is_changed = known.len() != before;
+            for name in names {
+                if !known.contains(&name) && known.len() < MOST_QUEUES {
+                    known.push(name);
+                    is_changed = true;
+                }
+            }
+            is_changed
+        });
+        Ok(())
     }
 
     /// BullMQ's handle of a queue.

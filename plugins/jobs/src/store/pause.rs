@@ -35,11 +35,17 @@ end
 redis.call('XADD', KEYS[5], 'MAXLEN', '~', 10000, '*', 'event', 'resumed')
 return 1";
 
-/// KEYS: wait, paused, meta. Tells whether the queue is paused.
+/// KEYS: wait, paused and meta of each queue. Tells of each whether it is paused.
 const SETTLE: &str = r"
-if redis.call('HEXISTS', KEYS[3], 'paused') == 0 then return 0 end
-while redis.call('RPOPLPUSH', KEYS[1], KEYS[2]) do end
-return 1";
+local answers = {}
+for index = 1, #KEYS, 3 do
+  local is_paused = redis.call('HEXISTS', KEYS[index + 2], 'paused')
+  if is_paused == 1 then
+    while redis.call('RPOPLPUSH', KEYS[index], KEYS[index + 1]) do end
+  end
+  answers[#answers + 1] = is_paused
+end
+return answers";
 
 impl Queues {
     /// Lets no worker take a job any more.
@@ -54,7 +60,20 @@ impl Queues {
 
     /// Puts what was added to a paused queue where npm's bullmq looks for it; tells whether the queue is paused.
     pub(crate) async fn settle(&self, name: &QueueName) -> Result<bool, Trouble> {
-        self.run(SETTLE, name).await.map(|answer| answer == 1)
+        let answers = self.settle_all(std::slice::from_ref(name)).await?;
+        Ok(answers.first() == Some(&true))
+    }
+
+    /// The same for several queues in one call, in their order.
+    pub(crate) async fn settle_all(&self, names: &[QueueName]) -> Result<Vec<bool>, Trouble> {
+        let script = Script::new(SETTLE);
+        let mut call = script.prepare_invoke();
+        for name in names {
+            let keys = keys(name);
+            call.key(keys.wait()).key(keys.paused()).key(keys.meta());
+        }
+        let mut commands = self.broker.commands()?;
+        self.broker.ask(async { Ok(call.invoke_async(&mut commands).await?) }).await
     }
 
     async fn run(&self, script: &str, name: &QueueName) -> Result<i64, Trouble> {

@@ -112,3 +112,79 @@ async fn urgent_jobs_come_first_and_delayed_ones_not_before_their_time() {
     assert_eq!(time(&answer["runAt"]), time(&late["createdAt"]) + 700);
     assert!(time(&late["startedAt"]) >= time(&answer["runAt"]), "{answer}\n{late}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_at_once_cannot_pass_the_limit_of_queues() {
+    let redis = Redis::start();
+    let server = Server::start(&redis, &[("JOBS_WORKERS_ENABLED", "false")]).await;
+    let requests = (0..90).map(|number| {
+        let body = json!({"type": "t", "payload": {}, "queue": format!("q{number}")});
+        let server = &server;
+        async move { server.ask("POST", "/jobs", Some(&body)).await.0 }
+    });
+    let statuses = futures_util::future::join_all(requests).await;
+    assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 60, "{statuses:?}");
+    assert_eq!(redis.command::<usize>(&["SCARD", "nself-jobs:queues"]).await, 60);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_is_removed_with_its_jobs_and_makes_room() {
+    let redis = Redis::start();
+    let server = Server::start(&redis, &[]).await;
+    let done = server.add(&json!({"type": "noop", "payload": {}, "queue": "extra"})).await;
+    server.until_state(&done, "completed").await;
+    let waiting = json!({"type": "noop", "payload": {}, "queue": "extra", "options": {"delay": 600_000}});
+    server.add(&waiting).await;
+    let running = server.add(&json!({"type": "noop", "payload": {"durationMs": 600_000}, "queue": "extra"})).await;
+    server.until_state(&running, "active").await;
+    let (status, answer) = server.ask("DELETE", "/queues/extra", None).await;
+    assert_eq!(status, 409, "{answer}");
+    server.post(&format!("/jobs/{running}/cancel"), &json!({})).await;
+    let (status, answer) = server.ask("DELETE", "/queues/extra", None).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(server.ask("GET", "/queues/extra", None).await.0, 404);
+    assert_eq!(redis.command::<Vec<String>>(&["KEYS", "bull:extra:*"]).await, Vec::<String>::new());
+    for name in ["default", "nowhere"] {
+        let expected = if name == "default" { 409 } else { 404 };
+        assert_eq!(server.ask("DELETE", &format!("/queues/{name}"), None).await.0, expected, "{name}");
+    }
+    // It can come back.
+    let again = server.add(&json!({"type": "noop", "payload": {}, "queue": "extra"})).await;
+    server.until_state(&again, "completed").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_are_refused_before_redis_is_full() {
+    let redis = Redis::start();
+    let server = Server::start(&redis, &[("JOBS_WORKERS_ENABLED", "false")]).await;
+    redis.command::<()>(&["CONFIG", "SET", "maxmemory", "60mb"]).await;
+    let body = json!({"type": "noop", "payload": {"text": "x".repeat(250_000)}});
+    let mut refused = None;
+    for _ in 0..400 {
+        let (status, answer) = server.ask("POST", "/jobs", Some(&body)).await;
+        if status != 201 {
+            refused = Some((status, answer));
+            break;
+        }
+    }
+    let (status, answer) = refused.expect("an end");
+    assert_eq!((status, answer["hint"].is_string()), (503, true), "{answer}");
+    // What runs can still write.
+    assert_eq!(redis.command::<String>(&["SET", "room", &"x".repeat(1_000_000)]).await, "OK");
+    let large = json!({"type": "noop", "payload": {"text": "x".repeat(300_000)}});
+    let (status, answer) = server.ask("POST", "/jobs", Some(&large)).await;
+    assert_eq!((status, &answer["details"][0]["field"]), (400, &json!("payload")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_by_type_says_whether_it_saw_all_jobs() {
+    let redis = Redis::start();
+    let server = Server::start(&redis, &[("JOBS_WORKERS_ENABLED", "false")]).await;
+    server.add(&json!({"type": "rare", "payload": {}})).await;
+    let found = server.get("/jobs?type=rare").await;
+    assert_eq!((&found["total"], &found["complete"]), (&json!(1), &json!(true)));
+    let body = slow(1);
+    let adding = (0..600).map(|_| server.add(&body));
+    futures_util::future::join_all(adding).await;
+    assert_eq!(server.get("/jobs?type=rare").await["complete"], json!(false));
+}

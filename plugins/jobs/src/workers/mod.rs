@@ -35,6 +35,8 @@ const FOLLOW_EVERY: Duration = Duration::from_millis(500);
 const LEARN_TURNS: u32 = 20;
 /// A job that was just being taken when the stop came is running by then.
 const TAKEN_WITHIN: Duration = Duration::from_millis(200);
+/// How long a worker whose queue was removed may take to close, in milliseconds.
+const CLOSE_WITHIN_MS: u64 = 5_000;
 /// How long giving a job back may take.
 const RETURN_WITHIN: Duration = Duration::from_secs(1);
 
@@ -135,6 +137,29 @@ impl Crew {
         true
     }
 
+    /// Closes a queue's worker, where there is one.
+    pub(crate) async fn close(&self, name: &QueueName) {
+        let Some(worker) = self.workers.lock().await.remove(name) else { return };
+        worker.pause();
+        // It waits for news of Redis, which nobody here has to wait for.
+        tokio::spawn(async move {
+            if let Err(error) = worker.close(CLOSE_WITHIN_MS).await {
+                tracing::debug!(%error, "a worker was not closed in time");
+            }
+        });
+    }
+
+    /// Closes the workers of queues that another instance removed.
+    async fn close_removed(&self) {
+        let names = self.workshop.queues.names();
+        let workers = self.workers.lock().await;
+        let gone: Vec<QueueName> = workers.keys().filter(|name| !names.contains(name)).cloned().collect();
+        drop(workers);
+        for name in gone {
+            self.close(&name).await;
+        }
+    }
+
     fn options(&self) -> WorkerOptions {
         let keep =
             |age: Duration| RemoveOnFinish::Options(KeepJobs { age: Some(age.as_secs()), count: None, limit: None });
@@ -162,9 +187,11 @@ impl Crew {
                 tracing::debug!(%trouble, "names of queues were not read");
             }
             turn = turn.wrapping_add(1);
-            for name in queues.names() {
-                if let Ok(is_paused) = queues.settle(&name).await {
-                    self.rest(&name, is_paused).await;
+            self.close_removed().await;
+            let names = queues.names();
+            if let Ok(paused) = queues.settle_all(&names).await {
+                for (name, is_paused) in names.iter().zip(paused) {
+                    self.rest(name, is_paused).await;
                 }
             }
             sleep(FOLLOW_EVERY).await;

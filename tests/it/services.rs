@@ -87,7 +87,7 @@ fn a_needed_redis_is_installed_first_and_its_address_is_given() {
     let host = sandbox.container_name("redis");
     assert_eq!(address_given_to(&sandbox, &package), Some(format!("redis://{host}:6379/0")));
     assert_eq!(redis(port, "PING"), "+PONG");
-    sandbox.assert_bare("redis", LARGEST_IMAGE, &["redis-server", "redis-cli"]);
+    sandbox.assert_bare("redis", LARGEST_IMAGE, &["entry", "redis-server", "redis-cli"]);
     sandbox.plugin(&["status"]).ok().answers(&[&format!("127.0.0.1:{port}")]);
 
     let ids = (sandbox.container_id("redis"), sandbox.container_id(&package.name));
@@ -165,6 +165,19 @@ fn what_redis_holds_outlives_its_removal() {
     sandbox.plugin(&["remove", "redis"]).ok();
     sandbox.plugin(&["install", "redis"]).ok();
     assert!(redis(port, "GET kept").ends_with("yes"));
+}
+
+#[test]
+fn redis_asks_for_its_password_and_shows_it_in_no_argument() {
+    let (_registry, _package, sandbox, port) = world();
+    let sandbox = sandbox.with("REDIS_PASSWORD", "open \"sesame\" 'now'");
+    // Healthy: the health check knows the password.
+    sandbox.plugin(&["install", "redis"]).ok();
+    assert!(redis(port, "GET kept").starts_with("-NOAUTH"));
+    assert_eq!(redis(port, "AUTH \"open \\\"sesame\\\" 'now'\""), "+OK");
+    let container = sandbox.container("redis").unwrap();
+    assert!(!container["Args"].to_string().contains("sesame"), "{}", container["Args"]);
+    sandbox.plugin(&["remove", "redis", "--delete-data", "--yes"]).ok();
 }
 
 #[test]

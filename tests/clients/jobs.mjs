@@ -1,14 +1,15 @@
 // Talks to a running jobs server as its users' apps do: with the real bullmq on the same Redis, and over HTTP.
 //
-//   node jobs.mjs http://127.0.0.1:3105 redis://127.0.0.1:6379 [OWN_URL]
+//   [BULLMQ=bullmq6] node jobs.mjs http://127.0.0.1:3105 redis://127.0.0.1:6379 [OWN_URL]
 //
-// OWN_URL is where the server finds itself, which is another address in a container: http://127.0.0.1:3105.
+// BULLMQ is the package: bullmq (version 5) or bullmq6. OWN_URL is where the server finds itself, which is another address in a container: http://127.0.0.1:3105.
 // Prints `ok …` or `not ok …: why` for each check and ends with `N passed, M failed`.
 // Makes its own jobs and queues, so it can run again and again on one server.
 
 import { randomUUID } from 'node:crypto'
-import { Queue, QueueEvents, Worker } from 'bullmq'
 import { PATIENCE, assert, check, equal, finish, sleep, within } from './checks.mjs'
+
+const { FlowProducer, Queue, QueueEvents, Worker } = await import(process.env.BULLMQ ?? 'bullmq')
 
 const [base, redisUrl, own = base] = process.argv.slice(2)
 if (!base || !redisUrl) {
@@ -20,6 +21,8 @@ const address = new URL(redisUrl)
 const connection = { host: address.hostname, port: Number(address.port || 6379), db: Number(address.pathname.slice(1) || 0), password: address.password || undefined, maxRetriesPerRequest: null }
 const run = randomUUID().slice(0, 8)
 const open = []
+// Queues that this run made.
+const names = []
 
 within(300, () => Promise.allSettled(open.map((entry) => entry.close())))
 
@@ -187,6 +190,38 @@ await check('a legacy repeat option with a pattern, a zone and a limit is worked
   for (const entry of await queueDefault.getRepeatableJobs()) await queueDefault.removeRepeatableByKey(entry.key)
 })
 
+await check('a flow runs its children first, and the parent after the last', async () => {
+  const flows = keep(new FlowProducer({ connection }))
+  const children = Array.from({ length: 3 }, (_, number) => ({ name: 'noop', queueName: number ? 'default' : 'low-priority', data: envelope('noop', { durationMs: 50 }) }))
+  const { job, children: made } = await flows.add({ name: 'noop', queueName: 'default', data: envelope('noop', {}), children })
+  await job.waitUntilFinished(events, PATIENCE)
+  equal(Object.keys(await job.getChildrenValues()).length, 3, 'the number of values')
+  const parent = await queueDefault.getJob(job.id)
+  for (const child of made) {
+    const done = await queue(child.job.queueName).getJob(child.job.id)
+    assert(done.finishedOn <= parent.processedOn, 'the parent ran before a child had ended')
+  }
+})
+
+await check('a job that is deduplicated is added once, and again after its time', async () => {
+  const add = () => noop({}, { delay: 60_000, deduplication: { id: `once-${run}`, ttl: 2_000 } })
+  const ids = [(await add()).id, (await add()).id, (await add()).id]
+  equal(new Set(ids).size, 1, 'the number of jobs')
+  await until('a new one is taken', async () => (await add()).id !== ids[0])
+})
+
+await check('a rate limit of npm holds our worker', async () => {
+  const limited = `limited-${run}`
+  const slow = queue(limited)
+  await slow.setGlobalRateLimit(2, 1_000)
+  await post('/jobs', { type: 'noop', payload: {}, queue: limited })
+  const jobs = await slow.addBulk(Array.from({ length: 5 }, () => ({ name: 'noop', data: envelope('noop', {}) })))
+  await until('all are completed', async () => (await Promise.all(jobs.map((job) => job.isCompleted()))).every(Boolean))
+  const began = (await Promise.all(jobs.map((job) => slow.getJob(job.id)))).map((job) => job.processedOn).sort()
+  assert(began[4] - began[0] >= 1_000, `five jobs began within ${began[4] - began[0]} ms`)
+  names.push(limited)
+})
+
 await check('logs that a job wrote are read by npm', async () => {
   const job = await queueDefault.add('http-request', { url: `${own}/live` })
   const result = await job.waitUntilFinished(events, PATIENCE)
@@ -198,7 +233,6 @@ console.log('# HTTP, a worker of npm')
 
 // A queue that this server has workers for would be shared between both.
 const shared = `npm-${run}`
-const names = []
 const workerOf = (name, processor, options = {}) => keep(new Worker(name, processor, { connection, ...options }))
 
 await check('our events reach npm: waiting, active, completed', async () => {

@@ -83,7 +83,7 @@ impl App {
         let journal = Journal::open(&config.data.join("jobs.redb"))?;
         let waiting = counters.queue.clone();
         Ok(Self {
-            limits: Limits { pixels: config.max_pixels },
+            limits: Limits { pixels: config.max_pixels, confined: true },
             works: Works::new(config.concurrency, config.queue, config.memory_bytes, config.timeout, waiting.clone()),
             intake,
             storage,

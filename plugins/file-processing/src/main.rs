@@ -21,5 +21,5 @@ mod upload;
 mod works;
 
 fn main() -> std::process::ExitCode {
-    kit::run(app::build)
+    images::run_confined().unwrap_or_else(|| kit::run(app::build))
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use image::metadata::Orientation;
 use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageReader};
 
+use crate::images::confined;
 use crate::images::container::{self, Contents};
 use crate::problem::Problem;
 use crate::works::Control;
@@ -15,6 +16,8 @@ use crate::works::Control;
 pub(crate) struct Limits {
     /// Pixels of an image, read or made.
     pub(crate) pixels: u64,
+    /// Whether decoders whose memory cannot be foreseen run in a process of their own.
+    pub(crate) confined: bool,
 }
 
 /// What a decoder may occupy for its tables, whatever the image.
@@ -22,9 +25,9 @@ const DECODER_BYTES: u64 = 32 << 20;
 /// What a byte of a colour profile takes while colours are converted.
 const PROFILE_FACTOR: u64 = 32;
 /// What a byte of a lossless WebP may take: codes of a few bytes become tables of four kilobytes.
-const LOSSLESS_WEBP_FACTOR: u64 = 360;
+const LOSSLESS_FACTOR: u64 = 360;
 /// The bound of that: encoders write at most 2,600 groups of five codes.
-const LOSSLESS_WEBP_BYTES: u64 = 64 << 20;
+const LOSSLESS_BYTES: u64 = 64 << 20;
 
 /// What an image says of itself before its pixels are read.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +42,8 @@ pub(crate) struct Header {
     pub(super) decoded_bytes: u64,
     /// Bytes that decoding occupies beside them.
     pub(super) working_bytes: u64,
+    /// Bytes that the tables of lossless data may occupy.
+    pub(super) tables_bytes: u64,
     /// Bytes of its colour profile.
     pub(super) profile_bytes: u64,
 }
@@ -58,7 +63,7 @@ impl Header {
         // A turned or flattened copy, and the encoder's own blocks.
         let encoding = if whole { eight_bit + pixels * 6 } else { eight_bit + (16 << 20) };
         // The file, and the file without metadata.
-        file_bytes * 2 + decoding.max(encoding) + self.profile_bytes * PROFILE_FACTOR
+        file_bytes * 2 + decoding.max(encoding) + self.tables_bytes + self.profile_bytes * PROFILE_FACTOR
     }
 }
 
@@ -95,6 +100,12 @@ pub(crate) fn decode(
     let source = Watched { cursor: Cursor::new(contents.pixels.clone()), control: control.clone() };
     let mut decoder = open(source, format, memory)?;
     let header = header_of(&mut decoder, &contents, format, limits)?;
+    if limits.confined && header.tables_bytes > 0 {
+        drop(decoder);
+        let image =
+            confined::decode(&contents.pixels, &header, header.decoded_bytes * 2 + header.tables_bytes, control)?;
+        return Ok(Decoded { image: eight_bits(image), header, profile: contents.profile });
+    }
     let mut rest = image::Limits::no_limits();
     rest.max_alloc = Some(memory);
     decoder.set_limits(rest).map_err(refused)?;
@@ -137,7 +148,7 @@ fn header_of(
         ImageFormat::Jpeg => pixels * 6,
         // A canvas beside the frame.
         ImageFormat::Gif => pixels * 4 + contents.working_bytes,
-        ImageFormat::WebP => pixels * 4 + lossless_bytes(&contents.pixels),
+        ImageFormat::WebP => pixels * 4,
         _ => contents.working_bytes,
     };
     // Metadata was taken out before the decoder could see it; TIFF keeps its orientation among its pixels' tags.
@@ -154,6 +165,7 @@ fn header_of(
         orientation: orientation.unwrap_or(Orientation::NoTransforms),
         decoded_bytes: decoder.total_bytes(),
         working_bytes,
+        tables_bytes: if format == ImageFormat::WebP { lossless_bytes(&contents.pixels) } else { 0 },
         profile_bytes: contents.profile.as_ref().map_or(0, |profile| profile.len() as u64),
     })
 }
@@ -161,7 +173,7 @@ fn header_of(
 /// What the tables of a lossless WebP, or of its lossless transparency, may occupy.
 fn lossless_bytes(file: &[u8]) -> u64 {
     let is_lossless = file.windows(4).take(256).any(|window| matches!(window, b"VP8L" | b"ALPH"));
-    if is_lossless { (file.len() as u64 * LOSSLESS_WEBP_FACTOR).min(LOSSLESS_WEBP_BYTES) } else { 0 }
+    if is_lossless { (file.len() as u64 * LOSSLESS_FACTOR).min(LOSSLESS_BYTES) } else { 0 }
 }
 
 /// Width and height after a turn.

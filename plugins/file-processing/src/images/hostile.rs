@@ -10,7 +10,7 @@ use crate::images::{Limits, Output, Recipe, Rendering, Source};
 use crate::problem::Problem;
 use crate::works::Control;
 
-const LIMITS: Limits = Limits { pixels: 1_000_000 };
+const LIMITS: Limits = Limits { pixels: 1_000_000, confined: false };
 const RENDERING: Rendering = Rendering { shape: None, format: None, quality: 80, progressive: false, small: false };
 const SHAPE: Shape = Shape { width: Some(16), height: Some(16), fit: Fit::Cover, enlarge: false };
 const RECIPES: [Recipe; 4] = [

@@ -4,6 +4,7 @@
 //! byte that it reads.
 
 mod color;
+mod confined;
 mod container;
 mod decode;
 mod describe;
@@ -12,6 +13,7 @@ mod geometry;
 mod recipe;
 mod render;
 
+pub(crate) use confined::run as run_confined;
 pub(crate) use decode::{Decoded, Header, Limits};
 pub(crate) use describe::{Description, describe, file_digests, hex};
 pub(crate) use encode::Format;

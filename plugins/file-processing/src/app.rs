@@ -11,7 +11,7 @@ use crate::content::Kind;
 use crate::counters::Counters;
 use crate::images::{Limits, Source};
 use crate::jobs::{Desk, FINISH_WITHIN, Journal, run_jobs, stop_jobs};
-use crate::links::Links;
+use crate::links::{Links, stored_key};
 use crate::outbound::{Outbound, choose_cryptography};
 use crate::problem::Problem;
 use crate::storage::Storage;
@@ -70,7 +70,8 @@ impl App {
         let storage = match &config.bucket {
             Some(bucket) => Storage::bucket(bucket)?,
             None => Storage::local(&config.data.join("files"))?,
-        };
+        }
+        .with_quota(config.quota);
         let incoming = config.data.join("incoming");
         let intake = Intake::new(incoming.clone(), config.uploads).map_err(|error| {
             let folder = incoming.display();
@@ -90,7 +91,7 @@ impl App {
             storage_error: watch::Sender::new(None),
             desk: Desk::open(journal, config.queue.max(1), waiting)?,
             stopping: watch::Sender::new(false),
-            links: Links::new(config.public_url.clone(), config.link_secret.clone()),
+            links: Links::new(config.public_url.clone(), link_key(&config)?, config.link_lifetime),
             outbound: Outbound::new(config.fetch_hosts.clone())?,
             counters,
             config,
@@ -117,6 +118,17 @@ impl App {
     pub(crate) fn public_link(&self, key: &str) -> Option<String> {
         Some(self.links.url(self.links.public_base()?, &format!("/{key}")))
     }
+}
+
+fn link_key(config: &Config) -> Result<String, ConfigurationError> {
+    if let Some(secret) = &config.link_secret {
+        return Ok(secret.clone());
+    }
+    let path = config.data.join("links.key");
+    stored_key(&path).map_err(|error| {
+        let path = path.display();
+        ConfigurationError::new(format!("the key of links, `{path}`, cannot be kept: {error}"))
+    })
 }
 
 /// Whether `image/png`, `image/*`, `png` or `.png` names this MIME type.
@@ -186,9 +198,10 @@ fn details(app: &App, storage: bool) -> Map<String, serde_json::Value> {
 
 /// What this process occupies of what its works may.
 fn memory(app: &App) -> serde_json::Value {
-    let status = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: u64 = status.split_whitespace().nth(1).and_then(|pages| pages.parse().ok()).unwrap_or_default();
-    let used = pages * 4096;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    let used = kibibytes.unwrap_or_default() * 1024;
     let max = cgroup_limit().unwrap_or(app.config.memory_bytes);
     json!({"used": used, "max": max, "percentage": used * 100 / max.max(1)})
 }

@@ -15,6 +15,8 @@ const JSON_BYTES: usize = 1 << 20;
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const MEBIBYTE: u64 = 1 << 20;
+/// What stored files may occupy, unless something else is said: 10 GiB.
+const QUOTA_BYTES: u64 = 10 << 30;
 
 /// A bucket of an S3-compatible server.
 #[derive(Clone)]
@@ -39,6 +41,17 @@ pub(crate) struct ImageDefaults {
     pub(crate) thumbnail_sizes: Vec<u32>,
 }
 
+/// How long files are kept after they were written; for ever where there is none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Retention {
+    /// Results of requests.
+    pub(crate) results: Option<Duration>,
+    /// Uploaded originals.
+    pub(crate) originals: Option<Duration>,
+    /// Thumbnails and optimised files.
+    pub(crate) thumbnails: Option<Duration>,
+}
+
 /// Everything that is configured.
 pub(crate) struct Config {
     pub(crate) server: Settings,
@@ -47,8 +60,11 @@ pub(crate) struct Config {
     pub(crate) bucket: Option<Bucket>,
     /// Where callers reach this server, without a `/` at its end.
     pub(crate) public_url: Option<String>,
-    /// Signs the links to results where a key guards the rest.
+    /// Signs links to files; a key of the volume's own where there is none.
     pub(crate) link_secret: Option<String>,
+    pub(crate) link_lifetime: Duration,
+    /// The most bytes of all stored files.
+    pub(crate) quota: Option<u64>,
     pub(crate) uploads: Bounds,
     pub(crate) max_pixels: u64,
     /// What all works together may occupy.
@@ -64,8 +80,7 @@ pub(crate) struct Config {
     pub(crate) webhook_secret: Option<String>,
     /// Hosts that files may be fetched from.
     pub(crate) fetch_hosts: Vec<String>,
-    /// How long results of requests are kept; for ever where there is none.
-    pub(crate) result_retention: Option<Duration>,
+    pub(crate) retention: Retention,
     /// How long jobs that came to an end are kept.
     pub(crate) job_retention: Duration,
 }
@@ -82,14 +97,16 @@ impl Config {
     pub(crate) fn read(environment: &Environment) -> Result<Self, ConfigurationError> {
         let data = environment.text(&["FILE_PROCESSING_DATA_DIR"]).unwrap_or_else(|| "/data".to_owned());
         let concurrency = ["FILE_PROCESSING_CONCURRENCY", "FILE_QUEUE_CONCURRENCY"];
-        let retention = environment.duration(&["FILE_PROCESSING_RESULT_RETENTION"], SECOND, SECOND * 86_400)?;
         let fetch_hosts = environment.list(&["FILE_PROCESSING_FETCH_ALLOWED_HOSTS"]).unwrap_or_default();
         Ok(Self {
             server: Settings::read(environment, NAME, PORT, JSON_BYTES)?,
             data: PathBuf::from(data),
             bucket: bucket(environment)?,
             public_url: public_url(environment)?,
-            link_secret: environment.secret(&["FILE_PROCESSING_API_KEY", "NSELF_API_KEY"])?,
+            link_secret: environment.secret(&["FILE_PROCESSING_LINK_SECRET"])?,
+            link_lifetime: environment.duration(&["FILE_PROCESSING_LINK_LIFETIME"], SECOND, SECOND * 86_400)?,
+            quota: Some(environment.number(&["FILE_PROCESSING_STORAGE_QUOTA"], QUOTA_BYTES)?)
+                .filter(|bytes| *bytes > 0),
             uploads: uploads(environment)?,
             max_pixels: number(environment, &["FILE_PROCESSING_MAX_PIXELS"], 40_000_000, 1)?,
             memory_bytes: number(environment, &["FILE_PROCESSING_MEMORY_BUDGET"], 384 * MEBIBYTE, 16 * MEBIBYTE)?,
@@ -103,7 +120,7 @@ impl Config {
             webhook_url: webhook_url(environment)?,
             webhook_secret: environment.secret(&["FILE_PROCESSING_WEBHOOK_SECRET"])?,
             fetch_hosts: fetch_hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
-            result_retention: (!retention.is_zero()).then_some(retention),
+            retention: retention(environment)?,
             job_retention: environment.duration(&["FILE_PROCESSING_JOB_RETENTION"], SECOND, SECOND * 604_800)?,
         })
     }
@@ -121,6 +138,18 @@ fn number<T: std::str::FromStr + PartialOrd + std::fmt::Display + Copy>(
         return Err(ConfigurationError::new(message));
     }
     Ok(value)
+}
+
+fn retention(environment: &Environment) -> Result<Retention, ConfigurationError> {
+    let read = |name: &str, default: Duration| {
+        let time = environment.duration(&[name], SECOND, default)?;
+        Ok((!time.is_zero()).then_some(time))
+    };
+    Ok(Retention {
+        results: read("FILE_PROCESSING_RESULT_RETENTION", SECOND * 86_400)?,
+        originals: read("FILE_PROCESSING_ORIGINAL_RETENTION", Duration::ZERO)?,
+        thumbnails: read("FILE_PROCESSING_THUMBNAIL_RETENTION", Duration::ZERO)?,
+    })
 }
 
 fn uploads(environment: &Environment) -> Result<Bounds, ConfigurationError> {

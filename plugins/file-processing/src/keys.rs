@@ -19,6 +19,9 @@ pub(crate) const OPTIMIZED: &str = "optimized";
 /// Where uploaded originals are, by file.
 pub(crate) const ORIGINALS: &str = "originals";
 
+/// All of them.
+pub(crate) const FOLDERS: [&str; 4] = [RESULTS, THUMBNAILS, OPTIMIZED, ORIGINALS];
+
 /// Whether a text can be an id of a file: letters, digits, `-`, `_` and inner dots.
 pub(crate) fn is_id(text: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');

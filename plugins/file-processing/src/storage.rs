@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
-use kit::ConfigurationError;
+use kit::{ConfigurationError, clock};
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -20,6 +20,7 @@ use object_store::{
 use tokio::io::AsyncReadExt;
 
 use crate::config::Bucket;
+use crate::keys;
 use crate::problem::Problem;
 
 /// Files up to this size are written in one request.
@@ -30,6 +31,10 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 const RETRY_FOR: Duration = Duration::from_secs(5);
 /// How long one look at the storage may take.
 const CHECK_WITHIN: Duration = Duration::from_secs(4);
+/// How often the quota may have all files counted, in milliseconds.
+const COUNT_AGAIN_MS: u64 = 60_000;
+/// The file that a look at the folder writes; no key has such a name.
+const PROBE: &str = ".probe";
 
 /// A storage and what was last seen of it.
 #[derive(Clone)]
@@ -39,7 +44,12 @@ pub(crate) struct Storage {
     pub(crate) provider: &'static str,
     /// The bucket's name, or the folder.
     pub(crate) place: Arc<str>,
+    /// The folder, where it is one.
+    folder: Option<Arc<FilePath>>,
     used: Arc<AtomicU64>,
+    /// When all files were counted because the quota was reached.
+    counted_at: Arc<AtomicU64>,
+    quota: Option<u64>,
 }
 
 impl Storage {
@@ -55,7 +65,8 @@ impl Storage {
         std::fs::create_dir_all(folder).map_err(|error| refuse(&error))?;
         let store = LocalFileSystem::new_with_prefix(folder).map_err(|error| refuse(&error))?;
         let store = store.with_automatic_cleanup(true).with_fsync(true);
-        Ok(Self::new(Arc::new(store), "local", folder.display().to_string()))
+        let storage = Self::new(Arc::new(store), "local", folder.display().to_string());
+        Ok(Self { folder: Some(folder.into()), ..storage })
     }
 
     /// A bucket; whether it can be reached shows later.
@@ -80,14 +91,52 @@ impl Storage {
     }
 
     fn new(store: Arc<dyn ObjectStore>, provider: &'static str, place: String) -> Self {
-        Self { store, provider, place: place.into(), used: Arc::default() }
+        Self {
+            store,
+            provider,
+            place: place.into(),
+            folder: None,
+            used: Arc::default(),
+            counted_at: Arc::default(),
+            quota: None,
+        }
+    }
+
+    /// Refuses files that would make all of them occupy more bytes than this.
+    pub(crate) fn with_quota(self, quota: Option<u64>) -> Self {
+        Self { quota, ..self }
+    }
+
+    /// Counts a file that is about to be written, unless there is no room for it. What was written over is still counted
+    /// until all files are counted, so that comes first.
+    async fn claim(&self, size: u64) -> Result<Claim<'_>, Problem> {
+        if let Ok(claim) = self.try_claim(size) {
+            return Ok(claim);
+        }
+        let now = clock::milliseconds(clock::now());
+        let before = self.counted_at.swap(now, Ordering::AcqRel);
+        if now.saturating_sub(before) > COUNT_AGAIN_MS {
+            self.measure(&keys::FOLDERS).await?;
+        }
+        self.try_claim(size)
+    }
+
+    fn try_claim(&self, size: u64) -> Result<Claim<'_>, Problem> {
+        let quota = self.quota.unwrap_or(u64::MAX);
+        let more = |used: u64| used.checked_add(size).filter(|used| *used <= quota);
+        match self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, more) {
+            Ok(_) => Ok(Claim { used: &self.used, size }),
+            Err(_) => Err(Problem::Full(format!(
+                "stored files occupy the {quota} bytes that they may (`FILE_PROCESSING_STORAGE_QUOTA`)"
+            ))),
+        }
     }
 
     /// Writes a file as a whole; readers see the old one or the new one.
     pub(crate) async fn put(&self, key: &Path, bytes: Bytes) -> Result<(), Problem> {
-        let size = bytes.len() as u64;
+        let claim = self.claim(bytes.len() as u64).await?;
         self.store.put(key, bytes.into()).await.map_err(|error| self.failed("writing", key, &error))?;
-        self.used.fetch_add(size, Ordering::Relaxed);
+        claim.keep();
         Ok(())
     }
 
@@ -98,6 +147,7 @@ impl Storage {
             let bytes = tokio::fs::read(source).await.map_err(unreadable)?;
             return self.put(key, bytes.into()).await;
         }
+        let claim = self.claim(size).await?;
         let mut file = tokio::fs::File::open(source).await.map_err(unreadable)?;
         let upload = self.store.put_multipart(key).await.map_err(|error| self.failed("writing", key, &error))?;
         let mut writer = WriteMultipart::new_with_chunk_size(upload, 5 << 20);
@@ -112,7 +162,7 @@ impl Storage {
             writer.write(&buffer[..read]);
         }
         writer.finish().await.map_err(|error| self.failed("writing", key, &error))?;
-        self.used.fetch_add(size, Ordering::Relaxed);
+        claim.keep();
         Ok(())
     }
 
@@ -121,10 +171,16 @@ impl Storage {
         self.store.get(key).await.map_err(|error| self.failed("reading", key, &error))
     }
 
-    /// Removes a file; whether it was there does not matter.
-    pub(crate) async fn delete(&self, key: &Path) -> Result<(), Problem> {
+    /// Removes a file of so many bytes; whether it was there does not matter.
+    pub(crate) async fn delete(&self, key: &Path, size: u64) -> Result<(), Problem> {
         match self.store.delete(key).await {
-            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+            Ok(()) => {
+                let less = |used: u64| Some(used.saturating_sub(size));
+                // Always applies.
+                let _ = self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
+                Ok(())
+            }
+            Err(Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(self.failed("removing", key, &error)),
         }
     }
@@ -135,12 +191,15 @@ impl Storage {
         listed.map_err(|error| self.failed("listing", prefix, &error))
     }
 
-    /// Counts the bytes of all files anew.
-    pub(crate) async fn measure(&self) -> Result<(), Problem> {
-        let mut files = self.store.list(None);
+    /// Counts the bytes of all files in this server's folders.
+    pub(crate) async fn measure(&self, folders: &[&str]) -> Result<(), Problem> {
         let mut sum = 0;
-        while let Some(file) = files.next().await {
-            sum += file.map_err(|error| self.failed("listing", &Path::default(), &error))?.size;
+        for folder in folders {
+            let folder = Path::from(*folder);
+            let mut files = self.store.list(Some(&folder));
+            while let Some(file) = files.next().await {
+                sum += file.map_err(|error| self.failed("listing", &folder, &error))?.size;
+            }
         }
         self.used.store(sum, Ordering::Relaxed);
         Ok(())
@@ -155,8 +214,10 @@ impl Storage {
     pub(crate) async fn check(&self) -> Result<(), Problem> {
         let key = Path::from("health/probe");
         let look = async {
-            if self.provider == "local" {
-                return self.store.put(&key, Bytes::from_static(b"ok").into()).await.map(drop);
+            if let Some(folder) = &self.folder {
+                // Without waiting for the disk: it is asked often, and says no more than whether files can be made.
+                let written = tokio::fs::write(folder.join(PROBE), b"ok").await;
+                return written.map_err(|error| Error::Generic { store: "local", source: error.into() });
             }
             self.store.list_with_delimiter(Some(&Path::from("health"))).await.map(drop)
         };
@@ -176,6 +237,26 @@ impl Storage {
                 Problem::Storage(text)
             }
         }
+    }
+}
+
+/// Bytes that are counted before they are written, and not any more where writing fails.
+struct Claim<'a> {
+    used: &'a AtomicU64,
+    size: u64,
+}
+
+impl Claim<'_> {
+    fn keep(mut self) {
+        self.size = 0;
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        let less = |used: u64| Some(used.saturating_sub(self.size));
+        // Always applies.
+        let _ = self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
     }
 }
 

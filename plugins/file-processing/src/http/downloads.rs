@@ -12,7 +12,7 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use kit::Failure;
+use kit::{Failure, clock};
 use object_store::path::Path as Key;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -28,6 +28,7 @@ type Names<T> = Result<Path<T>, PathRejection>;
 /// The part of a link that opens it.
 #[derive(Default, Deserialize)]
 pub(super) struct Opening {
+    expires: Option<u64>,
     signature: Option<String>,
 }
 
@@ -78,11 +79,12 @@ fn one(name: Names<String>) -> Result<String, Problem> {
 
 fn check_access(app: &App, path: &str, signed: Signed, headers: &HeaderMap) -> Result<(), Failure> {
     let opening = signed.map(|Query(opening)| opening).unwrap_or_default();
-    let has_key = app.config.server.api_key.as_ref().is_some_and(|key| key.is_in(headers));
-    if has_key || app.links.opens(path, opening.signature.as_deref()) {
+    let has_key = app.config.server.api_key.as_ref().is_none_or(|key| key.is_in(headers));
+    if has_key || app.links.opens(path, opening.expires, opening.signature.as_deref(), clock::now()) {
         return Ok(());
     }
-    Err(Failure::new(StatusCode::UNAUTHORIZED, "an API key or the link's own signature is required"))
+    let text = "an API key or the link's own signature is required; a link's signature ends with its time";
+    Err(Failure::new(StatusCode::UNAUTHORIZED, text))
 }
 
 /// Serves a file whose key is made of plain names only, so that no name leads elsewhere.

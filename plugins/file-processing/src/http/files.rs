@@ -40,7 +40,7 @@ pub(super) async fn upload(State(app): Shared, request: Request) -> Result<(Stat
     let earlier = app.storage.list(&folder(&file_id)).await.map_err(about)?;
     app.storage.put_file(&key, &upload.path, upload.size).await.map_err(about)?;
     for file in earlier.iter().filter(|file| file.location != key) {
-        app.storage.delete(&file.location).await.map_err(about)?;
+        app.storage.delete(&file.location, file.size).await.map_err(about)?;
     }
     let answer = json!({
         "success": true,
@@ -76,10 +76,10 @@ pub(super) async fn remove(app: &App, file_id: &str) -> Result<bool, Problem> {
     let mut found = app.storage.list(&folder(file_id)).await?;
     found.extend(app.storage.list(&Key::from_iter([keys::THUMBNAILS, file_id])).await?);
     for extension in ["jpeg", "png", "webp", "tiff", "gif"] {
-        app.storage.delete(&keys::optimized(file_id, extension)).await?;
+        app.storage.delete(&keys::optimized(file_id, extension), 0).await?;
     }
     for file in &found {
-        app.storage.delete(&file.location).await?;
+        app.storage.delete(&file.location, file.size).await?;
     }
     Ok(!found.is_empty())
 }

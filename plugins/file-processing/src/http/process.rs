@@ -111,7 +111,7 @@ async fn make(
     wishes: Wishes,
 ) -> Result<(Output, Vec<Thumbnail>), Problem> {
     match upload.kind {
-        Kind::Pdf => return Err(switched_off::pdf(upload)),
+        Kind::Pdf => return Err(switched_off::pdf(upload).await),
         kind if kind.is_video() => return Err(switched_off::no_video()),
         _ => (),
     }

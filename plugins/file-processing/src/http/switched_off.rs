@@ -37,30 +37,32 @@ pub(super) fn no_video() -> Problem {
 pub(super) async fn preview(State(app): Shared, request: Request) -> Result<Json<Value>, Failure> {
     let upload = app.intake.receive_one(request).await?.one_file()?;
     let _ticket = app.works.admit()?;
-    Err(document(&upload).into())
+    Err(document(&upload).await.into())
 }
 
-fn document(upload: &Upload) -> Problem {
+async fn document(upload: &Upload) -> Problem {
     match upload.kind {
         Kind::Empty => Problem::Broken("it is empty".to_owned()),
-        Kind::Pdf => pdf(upload),
+        Kind::Pdf => pdf(upload).await,
         Kind::Text => Problem::Off("previews of documents are not made by this server".to_owned()),
         kind => Problem::Unsupported(kind.mime().to_owned()),
     }
 }
 
 /// What is answered to a PDF: broken, or right and not processed.
-pub(super) fn pdf(upload: &Upload) -> Problem {
-    match is_whole_pdf(upload) {
+pub(super) async fn pdf(upload: &Upload) -> Problem {
+    let (path, size) = (upload.path.to_path_buf(), upload.size);
+    let looked = tokio::task::spawn_blocking(move || is_whole_pdf(&path, size)).await;
+    match looked.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
         Ok(true) => Problem::Off("PDF documents are not processed by this server".to_owned()),
         Ok(false) => Problem::Broken("the PDF ends too early".to_owned()),
         Err(error) => Problem::broken("reading it failed", error),
     }
 }
 
-fn is_whole_pdf(upload: &Upload) -> std::io::Result<bool> {
-    let mut file = std::fs::File::open(&upload.path)?;
-    let length = i64::try_from(upload.size).unwrap_or(i64::MAX);
+fn is_whole_pdf(path: &std::path::Path, size: u64) -> std::io::Result<bool> {
+    let mut file = std::fs::File::open(path)?;
+    let length = i64::try_from(size).unwrap_or(i64::MAX);
     file.seek(SeekFrom::End(-length.min(PDF_END_BYTES)))?;
     let mut end = Vec::new();
     file.read_to_end(&mut end)?;
@@ -72,7 +74,7 @@ pub(super) async fn extract_text(State(app): Shared, request: Request) -> Result
     let upload = app.intake.receive_one(request).await?.one_file()?;
     let _ticket = app.works.admit()?;
     if upload.kind != Kind::Text {
-        return Err(document(&upload).into());
+        return Err(document(&upload).await.into());
     }
     if upload.size > TEXT_BYTES {
         return Err(Problem::TooLarge(Some(upload.size), TEXT_BYTES).into());

@@ -98,6 +98,26 @@ async function kills() {
     equal((await fetch(`${second.url}/thumbnails/file-11/400.jpeg`)).status, 200, 'a thumbnail')
     await second.stop('SIGKILL')
   })
+  await check('three orderly stops while a job runs fail nothing', async () => {
+    // It answers slowly, and lets the job run until the stop.
+    const held = new Set()
+    const source = createServer((socket) => (held.add(socket), socket.on('error', () => {})))
+    const port = await new Promise((resolve) => source.listen(0, '127.0.0.1', () => resolve(source.address().port)))
+    const settings = { FILE_PROCESSING_FETCH_ALLOWED_HOSTS: '127.0.0.1' }
+    let server = await start(settings)
+    const { body } = await json(server, '/api/jobs', { fileId: 'slow', fileUrl: `http://127.0.0.1:${port}/slow.bmp` })
+    const state = async () => (await json(server, `/api/jobs/${body.jobId}`)).body.job
+    for (let count = 1; count <= 3; count += 1) {
+      await eventually('a running job', async () => (await state()).status === 'processing')
+      equal(await server.stop('SIGTERM'), 0, 'the exit code')
+      server = await start(settings, server.data)
+      const { status, attempts } = await state()
+      assert(['pending', 'processing'].includes(status) && attempts <= 1, `${status} after ${attempts} attempts`)
+    }
+    for (const socket of held) socket.destroy()
+    source.close()
+    await server.stop('SIGKILL')
+  })
   await check('what a killed process was receiving is removed by the next', async () => {
     const first = await start()
     const socket = connect(first.port, '127.0.0.1')
@@ -146,6 +166,23 @@ async function uploads() {
     equal((await post(server, '/image/resize', bitmap(8, 8), { width: '4' })).status, 200, 'the next upload')
   })
   await server.stop('SIGTERM')
+  await check('three hundred slow uploads hold up nobody', async () => {
+    const server = await start({ FILE_PROCESSING_CONCURRENCY: '1', FILE_PROCESSING_QUEUE_SIZE: '2' })
+    const sockets = [...Array(300)].map(() => {
+      const socket = connect(server.port, '127.0.0.1')
+      socket.on('error', () => {})
+      socket.write(head)
+      return socket
+    })
+    const trickle = setInterval(() => sockets.forEach((socket) => socket.write('x')), 500)
+    await eventually('all uploads', () => incoming(server).length === 300 || incoming(server).length)
+    for (let count = 0; count < 5; count += 1) {
+      equal((await post(server, '/image/resize', bitmap(8, 8), { width: '4' })).status, 200, 'a request beside them')
+    }
+    clearInterval(trickle)
+    sockets.forEach((socket) => socket.destroy())
+    await server.stop('SIGTERM')
+  })
 }
 
 async function limits() {
@@ -175,6 +212,8 @@ async function limits() {
     const { body } = await post(server, '/image/resize', bitmap(8, 8), { width: '4' }, key)
     equal((await fetch(body.url)).status, 200, 'the link')
     equal((await fetch(body.url.split('?')[0])).status, 401, 'the link without its signature')
+    const later = body.url.replace(/expires=(\d+)/, (_, time) => `expires=${Number(time) + 9999}`)
+    equal((await fetch(later)).status, 401, 'the link with another time')
     equal((await fetch(body.url.split('?')[0], { headers: key })).status, 200, 'the link with the key')
     const stored = await post(server, '/files', bitmap(8, 8), {}, key)
     equal((await fetch(stored.body.url)).status, 200, 'the original')

@@ -38,13 +38,26 @@ fn curl_and_exiftool_find_file_processing_as_its_page_says() {
 }
 
 #[test]
+fn no_small_file_brings_the_file_processing_container_down() {
+    let (sandbox, port) = sandbox();
+    sandbox.plugin(&["install", "file-processing"]).ok();
+    let started = sandbox.container("file-processing").unwrap()["State"]["StartedAt"].clone();
+    passes(node_client("file-processing-hostile.mjs", &[&format!("http://127.0.0.1:{port}")]), "hostile files", 11);
+    let container = sandbox.container("file-processing").unwrap();
+    let state = &container["State"];
+    assert_eq!((&container["RestartCount"], &state["OOMKilled"]), (&0.into(), &false.into()), "{state}");
+    assert_eq!(state["StartedAt"], started);
+    sandbox.plugin(&["remove", "file-processing", "--delete-data", "--yes"]).ok();
+}
+
+#[test]
 fn the_file_processing_server_outlives_what_happens_to_servers() {
     let program = bundle().with_file_name("release").join("file-processing");
     let moto = std::env::var_os("NSELF_TEST_MOTO");
     let moto = moto.expect("NSELF_TEST_MOTO names moto_server; run tests/run.sh, which installs it");
     let mut client = node_client("file-processing-faults.mjs", &[]);
     client.arg(program).arg(moto);
-    passes(client, "faults", 15);
+    passes(client, "faults", 17);
 }
 
 #[test]

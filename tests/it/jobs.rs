@@ -41,7 +41,11 @@ fn npms_bullmq_and_a_browser_find_jobs_as_its_page_says() {
     let dashboard = format!("http://127.0.0.1:{}", ports.dashboard);
     let redis = format!("redis://127.0.0.1:{}/0", ports.redis);
     // The last is where it listens inside of its container.
-    passes(node_client("jobs.mjs", &[&base, &redis, "http://127.0.0.1:3105"]), "npm bullmq", 23);
+    for package in ["bullmq", "bullmq6"] {
+        let mut client = node_client("jobs.mjs", &[&base, &redis, "http://127.0.0.1:3105"]);
+        client.env("BULLMQ", package);
+        passes(client, package, 26);
+    }
     let mut browser = node_client("dashboard.mjs", &[&dashboard, &base]);
     browser.env("JOBS_DASHBOARD_PASSWORD", &password);
     passes(browser, "Chromium", 17);

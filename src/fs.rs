@@ -1,10 +1,19 @@
 //! Files: private folders, durable writes, exchanges. The only home of file writes outside `package` and `registry`
 //! staging; every error carries what was being done to which path.
 
-use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+mod atomic;
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+
+pub use atomic::{is_temporary, replace, sweep, write_atomic, write_cache, write_once, write_public};
+
+/// The largest file that is read into memory whole, in bytes.
+const LARGEST_FILE: u64 = 16 << 20;
 
 /// As many links in a row as Linux follows.
 const MOST_LINKS: usize = 40;
@@ -30,58 +39,36 @@ pub fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Fi
 
 /// Makes a folder and its parents, readable by the owner alone whatever the umask.
 pub fn create_private_folder(path: &Path) -> Result<(), FileError> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make the folder", path))
+    create_owned(path, || fs::DirBuilder::new().recursive(true).mode(0o700).create(path))
 }
 
 /// Makes a folder and its parents with the user's umask: for what other programs may read.
 pub fn create_folder(path: &Path) -> Result<(), FileError> {
-    fs::create_dir_all(path).map_err(failed("make the folder", path))
+    create_owned(path, || fs::create_dir_all(path))
 }
 
-/// Replaces a file in one step and makes it durable: temporary file beside it, fsync, rename, fsync of the folder.
-/// The file is readable by the owner alone.
-pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = folder.join(format!(".{name}.{}.tmp", random_id()));
-    let written = write_new(&temporary, bytes).and_then(|()| {
-        fs::rename(&temporary, path).map_err(failed("replace", path))?;
-        sync_folder(folder)
-    });
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
+/// Folders that root makes belong to the owner of the folder that was there before them.
+fn create_owned(path: &Path, create: impl FnOnce() -> io::Result<()>) -> Result<(), FileError> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|place| fs::symlink_metadata(place).is_err()).collect();
+    create().map_err(failed("make the folder", path))?;
+    for made in missing.into_iter().rev() {
+        give_to_owner_of_folder(made)?;
     }
-    written
+    Ok(())
 }
 
-/// Replaces a file in one step; its mode and owner stay. A new one is readable by its owner alone.
-pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let before = match fs::metadata(path) {
-        Ok(before) => before,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return write_atomic(path, bytes),
-        Err(error) => return Err(failed("look at", path)(error)),
-    };
-    let folder = folder_of(path);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = folder.join(format!(".{name}.{}.tmp", random_id()));
-    let replaced = write_new(&temporary, bytes).and_then(|()| {
-        keep_owner_and_mode(&temporary, &before)?;
-        fs::rename(&temporary, path).map_err(failed("replace", path))?;
-        sync_folder(folder)
-    });
-    if replaced.is_err() {
-        let _ = fs::remove_file(&temporary);
+/// Gives what root has made to the owner of the folder that holds it, so that `sudo` leaves nothing behind that the
+/// user cannot change.
+pub fn give_to_owner_of_folder(path: &Path) -> Result<(), FileError> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
     }
-    replaced
-}
-
-/// The mode goes last: it may open the file to a group, which must be the right one by then.
-fn keep_owner_and_mode(path: &Path, before: &Metadata) -> Result<(), FileError> {
-    let made = fs::metadata(path).map_err(failed("look at", path))?;
-    if (made.uid(), made.gid()) != (before.uid(), before.gid()) {
-        chown(path, Some(before.uid()), Some(before.gid())).map_err(failed("keep the owner in", path))?;
+    let Ok(owner) = fs::metadata(folder_of(path)) else { return Ok(()) };
+    let own = fs::symlink_metadata(path).map_err(failed("look at", path))?;
+    if (own.uid(), own.gid()) == (owner.uid(), owner.gid()) {
+        return Ok(());
     }
-    fs::set_permissions(path, before.permissions()).map_err(failed("set the mode of", path))
+    lchown(path, Some(owner.uid()), Some(owner.gid())).map_err(failed("set the owner of", path))
 }
 
 /// The file that a path leads to through links, whether or not it is there.
@@ -97,30 +84,6 @@ pub fn behind_links(path: &Path) -> PathBuf {
 /// The folder that holds a file.
 pub fn folder_of(path: &Path) -> &Path {
     path.parent().unwrap_or(path)
-}
-
-/// Writes a file unless there is one already, whole or not at all; false when there was one.
-pub fn write_once(path: &Path, bytes: &[u8]) -> Result<bool, FileError> {
-    let temporary = path.with_extension(format!("{}.tmp", random_id()));
-    let linked = write_new(&temporary, bytes).map(|()| fs::hard_link(&temporary, path));
-    let _ = fs::remove_file(&temporary);
-    match linked? {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        made => made.map(|()| true).map_err(failed("write", path)),
-    }
-}
-
-/// As [`write_atomic`], but readable by all that the umask lets: for what is published.
-pub fn write_public(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    write_atomic(path, bytes)?;
-    let permissions = fs::Permissions::from_mode(0o644);
-    fs::set_permissions(path, permissions).map_err(failed("set the mode of", path))
-}
-
-fn write_new(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed("write", path))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed("write", path))
 }
 
 /// Makes a file's content, or renames inside a folder, durable.
@@ -149,13 +112,29 @@ pub fn sync_tree(root: &Path) -> Result<(), FileError> {
 /// Above this many files one call for the whole file system costs less, although it writes other programs' data too.
 const MOST_SINGLE_SYNCS: usize = 128;
 
-/// Reads a file that may be absent.
+/// Reads a regular file of at most 16 MiB that may be absent. A FIFO or a device in its place is an error at once: a
+/// read of it would never end.
 pub fn read_optional(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed("read", path)(error)),
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(rustix::io::Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(failed("read", path)(error.into())),
+    };
+    read_regular(file).map(Some).map_err(failed("read", path))
+}
+
+fn read_regular(file: File) -> io::Result<Vec<u8>> {
+    let facts = file.metadata()?;
+    if facts.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
     }
+    if !facts.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST_FILE { Err(io::Error::other("it is larger than 16 MiB")) } else { Ok(bytes) }
 }
 
 /// Removes a file that may be absent.
@@ -236,14 +215,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_atomic_write_leaves_a_private_file_and_no_temporary() {
+    fn a_fifo_or_a_device_in_the_place_of_a_file_is_refused_at_once() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("receipt.json");
-        write_atomic(&path, b"one").unwrap();
-        write_atomic(&path, b"two").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert!(!is_readable_by_others(&path));
-        assert_eq!(list_folder(folder.path()).unwrap(), ["receipt.json"]);
+        let fifo = folder.path().join("fifo");
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("/dev/zero", &link).unwrap();
+        for path in [fifo, link] {
+            let error = read_optional(&path).unwrap_err();
+            assert!(error.source.to_string().contains("not a regular file"), "{error:?}");
+        }
+        assert!(read_optional(&folder.path().join("absent")).unwrap().is_none());
     }
 
     #[test]

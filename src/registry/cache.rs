@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,7 +18,7 @@ use crate::http::Validators;
 
 /// The largest file of facts, in bytes.
 const LARGEST_FACTS: u64 = 64 << 10;
-/// A temporary file of this age is left over from a process that was killed.
+/// A temporary file of 0.10 of this age has no writer any more.
 const LEFT_OVER: Duration = Duration::from_hours(1);
 
 /// Where one registry's document is cached.
@@ -93,7 +93,7 @@ impl Cache {
     pub fn write(&self, bytes: &[u8], address: &str, validators: &Validators, now: SystemTime) -> std::io::Result<()> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         self.sweep(now);
-        self.replace(&self.document_path(), bytes)?;
+        Self::replace(&self.document_path(), bytes)?;
         self.write_facts(bytes, address, validators, now)
     }
 
@@ -117,32 +117,15 @@ impl Cache {
             length: bytes.len() as u64,
             crc32: checksum(bytes),
         };
-        self.replace(&self.facts_path(), &serde_json::to_vec(&facts)?)
+        Self::replace(&self.facts_path(), &serde_json::to_vec(&facts)?)
     }
 
-    /// Writes beside the target and renames: readers see the old file or the new one, and a link in the target's
-    /// place is replaced, not followed.
-    fn replace(&self, target: &Path, bytes: &[u8]) -> std::io::Result<()> {
-        let temporary = self.temporary();
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = File::from(rustix::fs::open(&temporary, flags, Mode::RUSR | Mode::WUSR)?);
-        let written = file.write_all(bytes).and_then(|()| fs::rename(&temporary, target));
-        if written.is_err() {
-            // The failure itself is what gets reported.
-            let _ = fs::remove_file(&temporary);
-        }
-        written
+    /// Readers see the old file or the new one, and a link in the target's place is replaced, not followed.
+    fn replace(target: &Path, bytes: &[u8]) -> std::io::Result<()> {
+        crate::fs::write_cache(target, bytes).map_err(|error| error.source)
     }
 
-    /// A name that no other write, of this process or another, uses at the same time.
-    fn temporary(&self) -> PathBuf {
-        use std::sync::atomic::{AtomicU64, Ordering};
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        self.folder.join(format!("{}.{}-{count}.tmp", self.stem, std::process::id()))
-    }
-
-    /// Removes what writers that were killed left behind.
+    /// Removes what writers of 0.10 that were killed left behind.
     fn sweep(&self, now: SystemTime) {
         let Ok(files) = fs::read_dir(&self.folder) else { return };
         for file in files.flatten() {

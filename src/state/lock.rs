@@ -98,6 +98,7 @@ fn open_lock(path: &Path) -> Result<File, FileError> {
         .custom_flags(no_follow)
         .open(path)
         .map_err(fs::failed("open the lock", path))
+        .inspect(|_| drop(fs::give_to_owner_of_folder(path)))
 }
 
 fn holder(file: &mut File) -> String {

@@ -959,7 +959,7 @@ _nself() {
             return 0
             ;;
         nself__subcmd__plugin__subcmd__status)
-            opts="-a -q -v -h --all --json --quiet --verbose --color --project --project-dir --timeout --help"
+            opts="-a -y -q -v -h --all --repair --yes --json --quiet --verbose --color --project --project-dir --timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1079,7 +1079,7 @@ _nself() {
             return 0
             ;;
         nself__subcmd__status)
-            opts="-a -q -v -h --all --json --quiet --verbose --color --project --project-dir --timeout --help"
+            opts="-a -y -q -v -h --all --repair --yes --json --quiet --verbose --color --project --project-dir --timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -7,7 +7,7 @@ mod proof;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use crate::context::Context;
+use crate::context::{Context, now, unix_seconds};
 use crate::docker::{ContainerSpec, Docker, EngineError, ExitWatch, label};
 use crate::environment::{waits_for_gateways, with_gateways};
 use crate::error::Error;
@@ -18,10 +18,10 @@ use crate::needs::ServiceNeed;
 use crate::package::recipe::Recipe;
 use crate::plan::{Action, Activation, Plan};
 use crate::preflight;
-use crate::state::{Receipt, Record, Undo};
+use crate::state::{RECORD_SCHEMA, Receipt, Record, Undo};
 use crate::ui::Event;
 use crate::undo;
-use crate::values::Values;
+use crate::values;
 
 pub use order::{Order, Other, Progress};
 pub use proof::Proof;
@@ -62,7 +62,9 @@ pub struct Proven {
 /// Runs an installation's plan. `receipt` is written when everything is proven.
 pub async fn run(cx: &Context, job: &Job<'_>, receipt: impl FnOnce(&Proven) -> Receipt) -> Result<Proven, Error> {
     let record = Record {
+        schema: RECORD_SCHEMA.to_owned(),
         id: job.transaction.to_owned(),
+        created_at: unix_seconds(now()),
         plugin: job.plan.plugin.clone(),
         project: job.plan.project.clone(),
         is_removal: false,
@@ -78,7 +80,7 @@ pub async fn run(cx: &Context, job: &Job<'_>, receipt: impl FnOnce(&Proven) -> R
             Ok(proven)
         }
         Err(cause) => {
-            cx.reporter.event(Event::Started { plugin: job.plan.plugin.as_str(), what: "failed; undoing" });
+            cx.reporter.event(Event::Started { plugin: job.plan.plugin.as_str(), what: "failed; rolling back" });
             let left = undo::undo(cx, &record).await;
             if left.is_empty() { Err(cause) } else { Err(Error::RollbackIncomplete { cause: Box::new(cause), left }) }
         }
@@ -126,7 +128,7 @@ impl Run<'_> {
         let (what, subject) = action.words();
         self.cx.reporter.event(Event::Detail { plugin: self.plugin(), text: &format!("{what} {subject}") });
         match action {
-            Action::StoreValues { .. } => self.store_values().await?,
+            Action::StoreValues { .. } => self.store_values()?,
             Action::UseImage { id, .. } => self.proven.image_id.clone_from(id),
             Action::BuildImage { tag } => self.build(tag).await?,
             Action::PullImage { reference } => self.pull(reference).await?,
@@ -142,13 +144,15 @@ impl Run<'_> {
                 let joined = self.docker.join_network(network, container, &self.job.plan.plugin.aliases()).await;
                 joined.map_err(EngineError::if_vanished)?;
             }
-            Action::StopContainer { name } => self.docker.stop_container(name).await?,
+            Action::StopContainer { id, .. } => self.docker.stop_container(id).await?,
             Action::StartContainer { name } => self.start(name).await?,
             Action::WaitHealthy { container, port, path } => {
                 let probe = port.map(|port| Probe { port, path: path.clone() });
                 self.wait_healthy(container, probe).await?;
             }
-            Action::RenameContainer { from, to } => self.docker.rename_container(from, to).await?,
+            Action::RenameContainer { to, id, .. } => {
+                self.docker.rename_container(id.as_ref().unwrap_or(&self.proven.container_id), to).await?;
+            }
             Action::ActivatePackage { .. } => self.activate().await?,
             Action::WriteReceipt | Action::Finish(_) => {}
         }
@@ -179,13 +183,10 @@ impl Run<'_> {
         self.cx.reporter.event(Event::Started { plugin: self.job.plan.plugin.as_str(), what });
     }
 
-    async fn store_values(&self) -> Result<(), Error> {
-        let _lock = self.cx.state.lock("_values", self.cx.settings.lock_timeout).await?;
-        let mut values = Values::read(&self.cx.settings.config_dir, &self.job.plan.project)?;
-        for (key, value) in self.job.generated {
-            values.set(self.plugin(), key, value);
-        }
-        Ok(values.write()?)
+    fn store_values(&self) -> Result<(), Error> {
+        let owner = (self.job.plan.project.as_str(), self.plugin());
+        let config_dir = &self.cx.settings.config_dir;
+        Ok(values::stage_generated(config_dir, self.job.transaction, owner, self.job.generated)?)
     }
 
     async fn build(&mut self, tag: &str) -> Result<(), Error> {
@@ -271,6 +272,10 @@ impl Run<'_> {
         if let Some(synced) = self.synced.take() {
             synced.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
         }
+        // By this the rollback knows whether the active package is the transaction's.
+        let marker = undo::marker(&activation.staged, self.job.transaction);
+        std::fs::write(&marker, b"").map_err(fs::failed("write", &marker))?;
+        fs::sync_folder(&activation.staged)?;
         if activation.active.symlink_metadata().is_ok() {
             fs::exchange(&activation.staged, &activation.active)?;
         } else {

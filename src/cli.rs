@@ -45,7 +45,7 @@ pub enum TopCommand {
     /// Show a plugin's log (without a backend CLI)
     Logs(LogsArguments),
     /// Show the state of the installed plugins (without a backend CLI)
-    Status(NamesArguments),
+    Status(StatusArguments),
     /// Start stopped plugins (without a backend CLI)
     Start(NamesArguments),
     /// Stop plugins (without a backend CLI)
@@ -71,7 +71,7 @@ pub enum PluginCommand {
     /// Show all that is known of a plugin
     Info(InfoArguments),
     /// Show the state of the installed plugins: container, address, health
-    Status(NamesArguments),
+    Status(StatusArguments),
     /// Ask the installed plugins for their health; exit 1 if one is sick
     Health(NamesArguments),
     /// Show a plugin's log
@@ -343,7 +343,7 @@ pub struct RemoveArguments {
     /// Keep the image and its package, so that the next installation makes neither again
     #[arg(long)]
     pub keep_image: bool,
-    /// Remove even what another installed plugin needs
+    /// Remove even what another installed plugin needs, or what an interrupted command left and cannot be recovered
     #[arg(long)]
     pub force: bool,
     /// Print the plan and change nothing
@@ -386,6 +386,18 @@ pub struct NamesArguments {
     /// All that are installed
     #[arg(long, short)]
     pub all: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArguments {
+    #[command(flatten)]
+    pub names: NamesArguments,
+    /// Finish or roll back what interrupted commands left, in every project
+    #[arg(long)]
+    pub repair: bool,
+    /// Give up what cannot be recovered, without asking
+    #[arg(long, short, requires = "repair")]
+    pub yes: bool,
 }
 
 #[derive(Debug, Args)]

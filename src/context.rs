@@ -75,6 +75,18 @@ impl Context {
         self.project(if is_named { Strictness::Lenient } else { Strictness::Strict })
     }
 
+    /// Prints a warning.
+    pub fn warn(&self, text: &str) {
+        self.reporter.event(Event::Warning { text });
+    }
+
+    /// Removes the temporary files that killed commands left behind, wherever this program writes.
+    pub fn sweep(&self) {
+        self.state.sweep();
+        crate::values::sweep(&self.settings.config_dir);
+        crate::fs::sweep(&self.settings.cache_dir);
+    }
+
     /// Asks a question that yes or no answers.
     pub async fn agree(&self, question: &str) -> Result<bool, Error> {
         self.reporter.clear();

@@ -18,6 +18,9 @@ pub enum Error {
     Name(#[from] NameError),
     #[error("{message}")]
     Usage { message: String, hint: Option<String> },
+    /// An operation that failed, and no mistake of the user's.
+    #[error("{message}")]
+    Failed { message: String, hint: Option<String> },
     #[error("there is no nself backend CLI on the PATH that could run `{word}`")]
     NoBackend { word: String },
     #[error(transparent)]
@@ -76,6 +79,11 @@ fn preflight_text(problems: &[Problem]) -> String {
     problems.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>().join("\n")
 }
 
+/// Whether a line of what is left says that the engine did not answer.
+fn is_of_a_silent_engine(line: &str) -> bool {
+    line.contains("no Docker engine answers at") || line.contains("stopped answering while")
+}
+
 fn in_vain(wanted_by: &[PluginName]) -> String {
     let names = wanted_by.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
     match wanted_by {
@@ -108,6 +116,7 @@ impl Error {
             Self::Engine(_)
             | Self::State(_)
             | Self::File(_)
+            | Self::Failed { .. }
             | Self::StillNeeded { .. }
             | Self::Sick { .. }
             | Self::Action { .. }
@@ -121,6 +130,7 @@ impl Error {
         match self {
             Self::Name(_) => "usage.name",
             Self::Usage { .. } => "usage",
+            Self::Failed { .. } => "failed",
             Self::NoBackend { .. } => "usage.no_backend",
             Self::Registry(error) if error.exit_class() == 3 => "registry.not_found",
             Self::Registry(_) => "registry.unavailable",
@@ -153,7 +163,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Action { plugin, .. } => Some(format!("see its state: nself plugin status {plugin}")),
-            Self::Usage { hint, .. } => hint.clone(),
+            Self::Usage { hint, .. } | Self::Failed { hint, .. } => hint.clone(),
             Self::Name(_) | Self::NoSuchSet { .. } => Some("see what there is: nself plugin list".into()),
             Self::NoBackend { .. } => Some(
                 "this program owns `nself plugin …`; install the backend CLI from https://nself.org for the rest"
@@ -174,8 +184,11 @@ impl Error {
                 "nothing of this attempt was kept; give it more time with: nself plugin install {plugin} --timeout 120s"
             )),
             Self::Sick { plugin, .. } => Some(format!("see its log: nself plugin logs {plugin}")),
+            Self::RollbackIncomplete { left, .. } if left.iter().any(|thing| is_of_a_silent_engine(thing)) => {
+                Some("bring the engine up, then recover: nself plugin status --repair".into())
+            }
             Self::RollbackIncomplete { .. } => {
-                Some("bring the engine up, then clean up with: nself plugin status".into())
+                Some("remove the cause, then recover, or give it up: nself plugin status --repair".into())
             }
             Self::State(error) => error.hint(),
             Self::NotInstalled { name, .. } => Some(format!("install it: nself plugin install {name}")),

@@ -279,6 +279,7 @@ async fn command(cli: Cli, output: &Output) -> Result<u8, Error> {
 fn undoes_itself(command: &TopCommand) -> bool {
     use PluginCommand as Plugin;
     match command {
+        TopCommand::Plugin { command: Plugin::Status(arguments) } | TopCommand::Status(arguments) => arguments.repair,
         TopCommand::Plugin { command } => {
             matches!(
                 command,
@@ -291,14 +292,14 @@ fn undoes_itself(command: &TopCommand) -> bool {
             )
         }
         TopCommand::Logs(_) | TopCommand::Start(_) | TopCommand::Restart(_) => true,
-        TopCommand::Status(_) | TopCommand::Stop(_) | TopCommand::Doctor(_) => false,
+        TopCommand::Stop(_) | TopCommand::Doctor(_) => false,
     }
 }
 
 async fn top_command(cx: &Context, command: TopCommand) -> Result<Box<dyn Report>, Error> {
     match command {
         TopCommand::Logs(arguments) => boxed(commands::logs::run(cx, &arguments).await),
-        TopCommand::Status(arguments) => boxed(commands::status::run(cx, &arguments, "nself.plugin.status/1").await),
+        TopCommand::Status(arguments) => boxed(commands::status::status(cx, &arguments).await),
         TopCommand::Start(arguments) => boxed(commands::power::run(cx, &arguments, Power::Start).await),
         TopCommand::Stop(arguments) => boxed(commands::power::run(cx, &arguments, Power::Stop).await),
         TopCommand::Restart(arguments) => boxed(commands::power::run(cx, &arguments, Power::Restart).await),
@@ -313,8 +314,8 @@ async fn plugin_command(cx: &Context, command: PluginCommand) -> Result<Box<dyn 
         PluginCommand::Remove(arguments) => boxed(commands::remove::run(cx, &arguments).await),
         PluginCommand::List(arguments) => commands::list::run(cx, &arguments).await,
         PluginCommand::Info(arguments) => boxed(commands::info::run(cx, &arguments).await),
-        PluginCommand::Status(arguments) => boxed(commands::status::run(cx, &arguments, "nself.plugin.status/1").await),
-        PluginCommand::Health(arguments) => boxed(commands::status::run(cx, &arguments, "nself.plugin.health/1").await),
+        PluginCommand::Status(arguments) => boxed(commands::status::status(cx, &arguments).await),
+        PluginCommand::Health(arguments) => boxed(commands::status::health(cx, &arguments).await),
         PluginCommand::Logs(arguments) => boxed(commands::logs::run(cx, &arguments).await),
         PluginCommand::Start(arguments) => boxed(commands::power::run(cx, &arguments, Power::Start).await),
         PluginCommand::Stop(arguments) => boxed(commands::power::run(cx, &arguments, Power::Stop).await),

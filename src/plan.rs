@@ -60,6 +60,7 @@ pub enum Action {
     },
     StopContainer {
         name: String,
+        id: String,
     },
     StartContainer {
         name: String,
@@ -72,6 +73,8 @@ pub enum Action {
     RenameContainer {
         from: String,
         to: String,
+        /// The container's id; `None` for the one that the transaction creates.
+        id: Option<String>,
     },
     /// Make the staged package the active one.
     ActivatePackage {
@@ -144,13 +147,14 @@ pub struct Situation<'a> {
     pub had_network: bool,
     /// Other projects of this home in which the plugin is installed.
     pub other_projects: Vec<String>,
+    /// Whether the earlier version runs and does not answer well.
+    pub is_unhealthy: bool,
 }
 
 /// How a staged package becomes the active one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Activation {
     pub staged: PathBuf,
-    pub staged_inode: u64,
     pub active: PathBuf,
     /// Where the earlier package is kept afterwards, if there is one.
     pub keep_earlier_at: Option<PathBuf>,
@@ -246,22 +250,20 @@ pub fn install(wanted: &Wanted<'_>, situation: &Situation<'_>) -> (Plan, Vec<Und
     let plugin = wanted.manifest.name.as_str();
     let spec = wanted.container();
     let name = spec.name.clone();
-    let old: Vec<&ObservedContainer> = situation.observed.of_plugin(&wanted.project.name, plugin).collect();
-    let earlier = old.iter().find(|container| container.name == name).copied();
+    let old = own_containers(situation.observed, situation.receipt, &wanted.project.name, plugin, &name);
 
     prepare(wanted, situation, &mut draft);
-    let fresh = if earlier.is_some() { format!("{name}-next") } else { name.clone() };
+    let fresh = if old.is_empty() { name.clone() } else { beside(&name, "next", wanted.transaction) };
     let network = spec.network.clone();
     let aliases_reason = format!("version {} of `{plugin}`", wanted.manifest.version);
     draft.step(
         Action::CreateContainer { spec: Box::new(ContainerSpec { name: fresh.clone(), ..spec }) },
         &aliases_reason,
     );
-    let parked = format!("{name}-prev");
-    if let Some(earlier) = earlier {
+    let parked = beside(&name, "prev", wanted.transaction);
+    for earlier in &old {
         // Undone in reverse: the new container must be gone before the earlier one gets its name and ports back.
-        let was_running = earlier.is_running();
-        draft.undo.push(Undo::RestoreContainer { name: name.clone(), parked: parked.clone(), was_running });
+        draft.undo.push(restore(earlier, &parked, situation.is_unhealthy));
     }
     draft.undo.push(Undo::RemoveNewContainers);
     if let Some(backend) = &wanted.backend_network {
@@ -270,24 +272,28 @@ pub fn install(wanted: &Wanted<'_>, situation: &Situation<'_>) -> (Plan, Vec<Und
             "the backend's services are on it",
         );
     }
-    if let Some(earlier) = earlier {
+    for earlier in &old {
         let reason = format!("the earlier container ({}) holds the ports", earlier.version);
-        draft.step(Action::StopContainer { name: name.clone() }, &reason);
+        draft.step(Action::StopContainer { name: earlier.name.clone(), id: earlier.id.clone() }, &reason);
     }
-    draft.step(Action::StartContainer { name: fresh.clone() }, "it must prove itself before anything is kept");
+    draft.step(Action::StartContainer { name: fresh.clone() }, "it must become healthy before anything is kept");
     let path = wanted.manifest.service.health_path.clone().unwrap_or_else(|| "/health".to_owned());
     let port = wanted.health_port();
     draft.step(Action::WaitHealthy { container: fresh.clone(), port, path }, "only a healthy plugin is kept");
-    if earlier.is_some() {
-        draft.step(Action::RenameContainer { from: name.clone(), to: parked.clone() }, "kept until the commit point");
-        draft.step(Action::RenameContainer { from: fresh, to: name.clone() }, "it takes the name over");
+    if let Some(earlier) = old.iter().find(|earlier| earlier.name == name) {
+        let id = Some(earlier.id.clone());
+        let park = Action::RenameContainer { from: name.clone(), to: parked.clone(), id };
+        draft.step(park, "kept until the commit point");
+    }
+    if !old.is_empty() {
+        draft.step(Action::RenameContainer { from: fresh, to: name.clone(), id: None }, "it takes the name over");
     }
     if let Some(activation) = &situation.activate {
         draft.step(Action::ActivatePackage { path: activation.active.clone() }, "other nself tools look there");
         draft.undo.push(Undo::RestorePackage {
             active: activation.active.clone(),
             staged: activation.staged.clone(),
-            staged_inode: activation.staged_inode,
+            staged_inode: None,
         });
     }
     draft.step(Action::WriteReceipt, "the commit point: from here on it is installed");
@@ -296,12 +302,52 @@ pub fn install(wanted: &Wanted<'_>, situation: &Situation<'_>) -> (Plan, Vec<Und
     (draft.plan(wanted, notes), draft.undo)
 }
 
+/// The name of a container beside the plugin's own while a transaction runs. No plugin's name has a dot.
+fn beside(name: &str, word: &str, transaction: &str) -> String {
+    format!("{name}.{word}.{}", transaction.rsplit('.').next().unwrap_or_default())
+}
+
+/// The plugin's containers: those that its receipt lists, and those that this program created under the plugin's name.
+/// Labels alone are not enough: a container that somebody starts from a plugin's image inherits the image's.
+pub fn own_containers<'a>(
+    observed: &'a Observed,
+    receipt: Option<&Receipt>,
+    project: &str,
+    plugin: &str,
+    name: &str,
+) -> Vec<&'a ObservedContainer> {
+    let is_listed = |id: &str| receipt.is_some_and(|receipt| receipt.containers.iter().any(|listed| listed.id == id));
+    let is_named = |found: &str| {
+        found.strip_prefix(name).is_some_and(|rest| {
+            matches!(rest, "" | "-next" | "-prev") || rest.starts_with(".next.") || rest.starts_with(".prev.")
+        })
+    };
+    let is_own = |found: &&ObservedContainer| {
+        let is_of_plugin = found.project == project && found.plugin == plugin;
+        is_of_plugin && (is_listed(&found.id) || (is_named(&found.name) && !found.config_hash.is_empty()))
+    };
+    observed.containers.iter().filter(is_own).collect()
+}
+
+/// What gives an earlier container its name and its state back.
+fn restore(earlier: &ObservedContainer, parked: &str, is_unhealthy: bool) -> Undo {
+    let is_running = earlier.is_running();
+    let state = if is_running && (is_unhealthy || earlier.fails_its_check) { "unhealthy" } else { &earlier.state };
+    Undo::RestoreContainer {
+        id: Some(earlier.id.clone()),
+        name: earlier.name.clone(),
+        parked: parked.to_owned(),
+        state: Some(state.to_owned()),
+        was_running: is_running,
+    }
+}
+
 /// Values, image, network, volumes: what the container needs before it exists.
 fn prepare(wanted: &Wanted<'_>, situation: &Situation<'_>, draft: &mut Draft) {
     if !situation.generated.is_empty() {
         let keys = situation.generated.clone();
-        draft.step(Action::StoreValues { keys: keys.clone() }, "nobody has set them; they are made at random and kept");
-        draft.undo.push(Undo::ForgetValues { plugin: wanted.manifest.name.as_str().to_owned(), keys });
+        draft.step(Action::StoreValues { keys: keys.clone() }, "not set; generated and kept");
+        draft.undo.push(Undo::DiscardValues { keys });
     }
     match &situation.image {
         ImageNeed::Present { reference, id, .. } => {
@@ -335,7 +381,7 @@ fn prepare(wanted: &Wanted<'_>, situation: &Situation<'_>, draft: &mut Draft) {
 fn finish(old: &[&ObservedContainer], name: &str, parked: &str, situation: &Situation<'_>, draft: &mut Draft) {
     for container in old {
         let name = if container.name == name { parked } else { &container.name };
-        let remove = Finish::RemoveContainer { name: name.to_owned() };
+        let remove = Finish::RemoveContainer { name: name.to_owned(), id: Some(container.id.clone()) };
         draft.step(Action::Finish(remove), "the earlier container is not needed any more");
     }
     if let Some(Activation { staged, keep_earlier_at: Some(to), .. }) = &situation.activate {

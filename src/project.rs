@@ -222,13 +222,18 @@ fn skipped(path: &Path, parsed: &Parsed) -> Option<String> {
 
 /// A project's name becomes part of container, network and folder names.
 fn check_name(name: String, source: NameSource) -> Result<String, ProjectError> {
-    let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
-    if first && name.len() <= 63 && name.bytes().all(legal) {
+    if is_name(&name) {
         Ok(name)
     } else {
         Err(ProjectError::Name { name: crate::name::shown(&name), given_by: source })
     }
+}
+
+/// Whether a word can be a project's name.
+pub fn is_name(name: &str) -> bool {
+    let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
+    first && name.len() <= 63 && name.bytes().all(legal)
 }
 
 fn read_env_file(path: &Path) -> Result<Option<Parsed>, ProjectError> {

@@ -1,6 +1,7 @@
-//! What survives between commands: receipts (what is installed, proven how), records of unfinished transactions,
-//! the id of this installation, and locks. Owns their files under `~/.nself`; touches no engine.
+//! What survives between commands: receipts (what is installed, verified how), the journal of transactions, the id of
+//! this installation, and locks. Owns their files under `~/.nself`; touches no engine.
 
+mod journal;
 mod lock;
 mod receipt;
 mod record;
@@ -9,9 +10,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+pub use journal::{Ending, Journal};
 pub use lock::Lock;
 pub use receipt::{RECEIPT_SCHEMA, Receipt, ReceiptContainer, ReceiptImage, ReceiptPort};
-pub use record::{Finish, Record, Undo};
+pub use record::{Finish, RECORD_SCHEMA, Record, Undo, UnreadableRecord, plugin_of};
 
 use crate::fs::{self, FileError};
 use crate::name::PluginName;
@@ -23,6 +25,10 @@ pub enum StateError {
     Busy { what: String, holder: String },
     #[error("the receipt `{}` cannot be read: {reason}", path.display())]
     BrokenReceipt { path: PathBuf, reason: String },
+    #[error("the receipt `{}` cannot be read: its format is `{schema}`, and this version reads `{RECEIPT_SCHEMA}`", path.display())]
+    LaterReceipt { path: PathBuf, schema: String },
+    #[error("the record `{}` cannot be read: {reason}", path.display())]
+    BrokenRecord { path: PathBuf, reason: String },
     #[error("the values in `{}` cannot be read: {reason}", path.display())]
     BrokenValues { path: PathBuf, reason: String },
     #[error(transparent)]
@@ -37,6 +43,13 @@ impl StateError {
             Self::BrokenReceipt { path, .. } => path
                 .file_stem()
                 .map(|name| format!("install it again: nself plugin install {} --force", name.to_string_lossy())),
+            Self::LaterReceipt { .. } => Some("use the later version of this program that wrote it".into()),
+            Self::BrokenRecord { path, .. } => {
+                let plugin = path.file_name().and_then(|name| name.to_str()?.split('.').next()).unwrap_or_default();
+                Some(format!(
+                    "use the version that wrote it, or give it up: nself plugin status --repair {plugin} --yes"
+                ))
+            }
             Self::BrokenValues { path, .. } => Some(format!("mend or move the file: {}", path.display())),
             Self::File(_) => None,
         }
@@ -112,7 +125,7 @@ impl State {
     /// The receipt of a plugin in a project, if it is installed there.
     pub fn receipt(&self, project: &str, name: &PluginName) -> Result<Option<Receipt>, StateError> {
         let path = self.receipt_path(project, name.as_str());
-        let Some(bytes) = fs::read_optional(&path)? else { return Ok(None) };
+        let Some(bytes) = fs::read_optional(&path).map_err(|error| unreadable(&path, &error))? else { return Ok(None) };
         read_receipt(&path, &bytes).map(Some)
     }
 
@@ -122,11 +135,13 @@ impl State {
         let mut receipts = Vec::new();
         for name in fs::list_folder(&folder)? {
             let path = folder.join(&name);
-            if name.starts_with('.') || path.extension().is_none_or(|ending| ending != "json") {
+            if name.strip_suffix(".json").is_none_or(|name| name.parse::<PluginName>().is_err()) {
                 continue;
             }
-            if let Some(bytes) = fs::read_optional(&path)? {
-                receipts.push(read_receipt(&path, &bytes));
+            match fs::read_optional(&path) {
+                Ok(Some(bytes)) => receipts.push(read_receipt(&path, &bytes)),
+                Ok(None) => {}
+                Err(error) => receipts.push(Err(unreadable(&path, &error))),
             }
         }
         Ok(receipts)
@@ -170,46 +185,9 @@ impl State {
         Ok(fs::remove_file(&self.owed_restart(project))?)
     }
 
-    fn records_folder(&self) -> PathBuf {
-        self.root.join("transactions")
-    }
-
-    /// Puts the intent on disk, before anything changes.
-    pub fn begin(&self, record: &Record) -> Result<(), StateError> {
-        let folder = self.records_folder();
-        fs::create_private_folder(&folder)?;
-        Ok(fs::write_atomic(&folder.join(format!("{}.json", record.id)), &json(record))?)
-    }
-
-    /// Where what has no name of its own is written while it is too large for memory.
+    /// Directory for anonymous spill files (downloads too large for memory) and staging folders.
     pub fn spool(&self) -> PathBuf {
         self.plugin_dir.join(".staging")
-    }
-
-    /// Forgets a transaction that is undone or finished, and its staging folder.
-    pub fn end(&self, id: &str) -> Result<(), StateError> {
-        fs::remove_tree(&self.staging(id))?;
-        Ok(fs::remove_file(&self.records_folder().join(format!("{id}.json")))?)
-    }
-
-    /// The transactions whose record is still there, running or interrupted. A torn record cannot be: it is written
-    /// by a rename; one that cannot be read is of a later version and left alone.
-    pub fn unfinished(&self) -> Result<Vec<Record>, StateError> {
-        let folder = self.records_folder();
-        let mut records = Vec::new();
-        for name in fs::list_folder(&folder)? {
-            if let Some(bytes) = fs::read_optional(&folder.join(&name))?
-                && let Ok(record) = serde_json::from_slice(&bytes)
-            {
-                records.push(record);
-            }
-        }
-        Ok(records)
-    }
-
-    /// The staging folders of transactions that have no record: interrupted before anything changed.
-    pub fn stray_staging(&self) -> Result<Vec<String>, StateError> {
-        Ok(fs::list_folder(&self.spool())?)
     }
 }
 
@@ -220,11 +198,23 @@ pub(crate) fn json(value: &impl Serialize) -> Vec<u8> {
     text
 }
 
+fn unreadable(path: &Path, error: &FileError) -> StateError {
+    StateError::BrokenReceipt { path: path.to_path_buf(), reason: error.source.to_string() }
+}
+
 fn read_receipt(path: &Path, bytes: &[u8]) -> Result<Receipt, StateError> {
     let broken = |reason: String| StateError::BrokenReceipt { path: path.to_path_buf(), reason };
-    let receipt: Receipt = serde_json::from_slice(bytes).map_err(|error| broken(error.to_string()))?;
-    if receipt.schema != RECEIPT_SCHEMA {
-        return Err(broken(format!("its format is `{}`, and this program reads `{RECEIPT_SCHEMA}`", receipt.schema)));
+    let value: serde_json::Value = serde_json::from_slice(bytes).map_err(|error| broken(error.to_string()))?;
+    if let Some(schema) = value["schema"].as_str().filter(|schema| *schema != RECEIPT_SCHEMA) {
+        let (path, schema) = (path.to_path_buf(), crate::name::shown(schema));
+        return Err(StateError::LaterReceipt { path, schema });
+    }
+    let receipt: Receipt = serde_json::from_value(value).map_err(|error| broken(error.to_string()))?;
+    let folder = path.parent().and_then(Path::file_name);
+    if folder.is_none_or(|project| project != receipt.project.as_str())
+        || path.file_stem().is_none_or(|name| name != receipt.plugin.as_str())
+    {
+        return Err(broken(format!("it is the receipt of `{}` in project `{}`", receipt.plugin, receipt.project)));
     }
     Ok(receipt)
 }

@@ -1,163 +1,78 @@
-//! Undoing and finishing transactions: the one mechanism behind a failure, Ctrl-C and the clean-up after a kill -9.
-//! Works from a [`Record`] alone; everything here can be done any number of times.
+//! Rolling back and finishing transactions: the one mechanism behind a failure, Ctrl-C and the recovery after a kill -9.
+//! Works from a [`Record`] alone; everything here can be done any number of times, and touches only what the record or
+//! the transaction's id proves to be the transaction's.
 
-use std::os::unix::fs::MetadataExt;
+mod finish;
+mod late;
+mod recover;
+mod restore;
+
 use std::path::Path;
-use std::time::Duration;
 
 use crate::context::Context;
 use crate::docker::{Docker, Observed, ObservedNetwork, label};
-use crate::environment::INTERNAL_SECRET;
 use crate::error::Error;
 use crate::fs;
-use crate::state::{Finish, Record, StateError, Undo};
-use crate::ui::Event;
-use crate::values::{Values, WHOLE_PROJECT};
+use crate::state::{Ending, Record, StateError, Undo};
+use crate::values::{self, Values, WHOLE_PROJECT};
 
-/// How long an earlier container that was started again may take to be healthy.
-const RESTORED_DEADLINE: Duration = Duration::from_secs(30);
+pub use finish::finish;
+pub use recover::{
+    Given, Recovered, Unfinished, forget_unused_secret, give_up, recover_named, recover_plugin, repair, unfinished,
+    warn_of_unfinished,
+};
 
-/// Undoes a transaction in reverse order and forgets it. Every undo is tried; gives what is left.
+/// How a step of an undo ended; an error means that it is to be tried again.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    Done,
+    /// There is nothing to roll back: what the step would undo is not the transaction's any more. Says why.
+    NotOurs(String),
+}
+
+/// Rolls a transaction back in reverse order and ends it. Every step is tried; returns what is left.
 pub async fn undo(cx: &Context, record: &Record) -> Vec<String> {
     let mut left = Vec::new();
     for undo in record.undo.iter().rev() {
-        if let Err(error) = undo_one(cx, record, undo).await {
-            left.push(format!("{} ({})", describe(undo, record), chain(&error)));
+        match undo_one(cx, record, undo).await {
+            Ok(Ended::Done) => {}
+            Ok(Ended::NotOurs(why)) => cx.warn(&format!("{}: {why}", record.plugin)),
+            Err(error) => left.push(format!("{} ({})", describe(undo, record), chain(&error))),
         }
     }
     if left.is_empty()
-        && let Err(error) = cx.state.end(&record.id)
+        && let Err(error) = cx.state.end(&record.id, Ending::Undone)
     {
         left.push(chain(&error.into()));
     }
     left
 }
 
-/// Does what comes after the commit point and forgets the transaction. Gives what could not be done.
-pub async fn finish(cx: &Context, record: &Record) -> Vec<String> {
-    let mut left = Vec::new();
-    for finish in &record.finish {
-        if let Err(error) = finish_one(cx, record, finish).await {
-            let (action, subject) = finish.words();
-            left.push(format!("{action} `{subject}`: {}", chain(&error)));
-            // A removal must not forget the receipt of what is still there.
-            if record.is_removal {
-                return left;
-            }
-        }
-    }
-    if left.is_empty()
-        && let Err(error) = cx.state.end(&record.id)
-    {
-        left.push(chain(&error.into()));
-    }
-    left
-}
-
-/// Finishes or undoes every transaction that an earlier process left behind. Transactions that another process works
-/// on are not touched. Says what it did.
-pub async fn recover(cx: &Context) -> Result<(), Error> {
-    let records = cx.state.unfinished()?;
-    for record in &records {
-        let Ok(_lock) = cx.state.try_lock(record.plugin.as_str())? else { continue };
-        recover_one(cx, record).await?;
-        forget_unused_secret(cx, &record.project).await?;
-    }
-    for stray in cx.state.stray_staging()? {
-        // A staging folder is named `<plugin>.<id>`; its lock tells whether somebody still works in it.
-        let plugin = stray.split('.').next().unwrap_or_default();
-        let known = cx.state.unfinished()?.iter().any(|record| record.id == stray);
-        if let (false, Ok(_lock)) = (known, cx.state.try_lock(plugin)?) {
-            fs::remove_tree(&cx.state.staging(&stray))?;
-        }
-    }
-    Ok(())
-}
-
-/// A first installation that failed or was interrupted leaves no project secret behind either.
-pub async fn forget_unused_secret(cx: &Context, project: &str) -> Result<(), Error> {
-    if !cx.state.receipts(project)?.is_empty() || !cx.state.unfinished()?.is_empty() {
-        return Ok(());
-    }
-    let _lock = cx.state.lock("_values", cx.settings.lock_timeout).await?;
-    let mut values = Values::read(&cx.settings.config_dir, project)?;
-    let has_others = values.keys(WHOLE_PROJECT).any(|key| key != INTERNAL_SECRET);
-    if !has_others && values.is_only(WHOLE_PROJECT) {
-        values.forget(WHOLE_PROJECT, INTERNAL_SECRET);
-        values.write()?;
-    }
-    Ok(())
-}
-
-/// Finishes or undoes what an interrupted process left of one plugin, whose lock the caller holds.
-pub async fn recover_plugin(cx: &Context, plugin: &str) -> Result<(), Error> {
-    for record in cx.state.unfinished()?.iter().filter(|record| record.plugin.as_str() == plugin) {
-        recover_one(cx, record).await?;
-    }
-    Ok(())
-}
-
-async fn recover_one(cx: &Context, record: &Record) -> Result<(), Error> {
-    // Nobody can have finished it meanwhile: its plugin's lock is held. But it may be gone since the list was read.
-    if !cx.state.unfinished()?.iter().any(|other| other.id == record.id) {
-        return Ok(());
-    }
-    let is_committed = record.is_removal
-        || cx.state.receipt(&record.project, &record.plugin)?.is_some_and(|receipt| receipt.transaction == record.id);
-    let (left, text) = if is_committed {
-        (finish(cx, record).await, "finished what an interrupted command had begun")
-    } else {
-        (undo(cx, record).await, "undid what an interrupted command had begun")
-    };
-    if left.is_empty() {
-        cx.reporter.event(Event::Warning { text: &format!("{}: {text}", record.plugin) });
-        return Ok(());
-    }
-    Err(Error::RollbackIncomplete {
-        cause: Box::new(Error::Usage {
-            message: format!("an interrupted command left things of `{}` behind", record.plugin),
-            hint: None,
-        }),
-        left,
-    })
-}
-
-async fn undo_one(cx: &Context, record: &Record, undo: &Undo) -> Result<(), Error> {
+async fn undo_one(cx: &Context, record: &Record, undo: &Undo) -> Result<Ended, Error> {
     match undo {
+        Undo::DiscardValues { .. } => values::discard_generated(&cx.settings.config_dir, &record.id)?,
         Undo::ForgetValues { plugin, keys } => forget_values(cx, record, plugin, keys).await?,
-        Undo::RestorePackage { active, staged, staged_inode } => restore_package(active, staged, *staged_inode)?,
-        on_engine => undo_on_engine(cx, cx.docker().await?, record, on_engine).await?,
+        Undo::RestorePackage { active, staged, staged_inode } => {
+            restore_package(cx, record, (active, staged), *staged_inode)?;
+        }
+        on_engine => return undo_on_engine(cx, cx.docker().await?, record, on_engine).await,
     }
-    Ok(())
+    Ok(Ended::Done)
 }
 
-async fn undo_on_engine(cx: &Context, docker: &Docker, record: &Record, undo: &Undo) -> Result<(), Error> {
+async fn undo_on_engine(cx: &Context, docker: &Docker, record: &Record, undo: &Undo) -> Result<Ended, Error> {
     match undo {
         Undo::RemoveNewContainers => {
             let observed = observe(cx, docker).await?;
-            for container in observed.containers.iter().filter(|container| container.transaction == record.id) {
+            for container in observed.containers.iter().filter(|container| late::is_of(container, &record.id)) {
                 docker.remove_container(&container.id).await?;
             }
         }
-        Undo::RestoreContainer { name, parked, was_running } => {
-            let observed = observe(cx, docker).await?;
-            if observed.containers.iter().any(|container| container.name == *parked) {
-                docker.rename_container(parked, name).await?;
-            }
-            if *was_running {
-                docker.start_container(name).await?;
-                wait_restored(cx, record).await?;
-            }
-        }
-        Undo::RemoveNetwork { name } => {
-            let is_first = cx.state.receipts(&record.project)?.is_empty();
-            remove_unused_network(cx, docker, name, |network| {
-                is_first || network.transaction.as_ref() == Some(&record.id)
-            })
-            .await?;
-        }
+        Undo::RestoreContainer { .. } => return restore::container(cx, docker, record, undo).await,
+        Undo::RemoveNetwork { name } => remove_new_network(cx, docker, record, name).await?,
         Undo::RemoveVolume { name } => {
-            if docker.volume_transaction(name).await?.as_ref() == Some(&record.id) {
+            // A volume that a receipt names holds an installation's data, whoever created it.
+            if docker.volume_transaction(name).await?.as_ref() == Some(&record.id) && !is_in_a_receipt(cx, name)? {
                 docker.remove_volume(name).await?;
             }
         }
@@ -169,94 +84,42 @@ async fn undo_on_engine(cx: &Context, docker: &Docker, record: &Record, undo: &U
         Undo::RemovePulledImage { reference } => {
             docker.remove_image(reference).await?;
         }
-        Undo::ForgetValues { .. } | Undo::RestorePackage { .. } => {}
+        Undo::DiscardValues { .. } | Undo::ForgetValues { .. } | Undo::RestorePackage { .. } => {}
     }
-    Ok(())
+    Ok(Ended::Done)
 }
 
 async fn observe(cx: &Context, docker: &Docker) -> Result<Observed, Error> {
     Ok(docker.observe(&cx.state.home_id()?).await?)
 }
 
-/// The earlier version must be as healthy as it was: its receipt says where to ask.
-async fn wait_restored(cx: &Context, record: &Record) -> Result<(), Error> {
-    let Some(receipt) = cx.state.receipt(&record.project, &record.plugin)? else { return Ok(()) };
-    let Some(probe) = receipt.probe() else { return Ok(()) };
-    let deadline = tokio::time::Instant::now() + RESTORED_DEADLINE;
-    loop {
-        let verdict = probe.ask().await;
-        if verdict.is_usable() {
-            return Ok(());
+fn is_in_a_receipt(cx: &Context, volume: &str) -> Result<bool, Error> {
+    for project in cx.state.projects()? {
+        // A receipt that cannot be read may name it.
+        let names_it = |receipt: &Result<crate::state::Receipt, StateError>| {
+            receipt.as_ref().map_or(true, |receipt| receipt.volumes.iter().any(|name| name == volume))
+        };
+        if cx.state.receipts(&project)?.iter().any(names_it) {
+            return Ok(true);
         }
-        if tokio::time::Instant::now() >= deadline {
-            return Err(Error::Unhealthy {
-                plugin: record.plugin.clone(),
-                verdict: "the earlier version was started again and is not healthy yet".into(),
-                log: Vec::new(),
-            });
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    Ok(false)
 }
 
-async fn forget_values(cx: &Context, record: &Record, plugin: &str, keys: &[String]) -> Result<(), StateError> {
-    // The project's own secret stays as long as another plugin may know it.
-    let is_shared = plugin == WHOLE_PROJECT && !cx.state.receipts(&record.project)?.is_empty();
-    if is_shared {
-        return Ok(());
-    }
-    let _lock = cx.state.lock("_values", cx.settings.lock_timeout).await?;
-    let mut values = Values::read(&cx.settings.config_dir, &record.project)?;
-    for key in keys {
-        values.forget(plugin, key);
-    }
-    values.write()
+/// Removes the project's network if this transaction created it, or another one of the journal, perhaps of a plugin of
+/// the same command, whose own undo found this plugin still on it.
+async fn remove_new_network(cx: &Context, docker: &Docker, record: &Record, name: &str) -> Result<(), Error> {
+    let is_first = cx.state.receipts(&record.project)?.is_empty();
+    let open = cx.state.unfinished()?;
+    let undone = cx.state.ended(Ending::Undone)?;
+    remove_unused_network(cx, docker, name, |network| {
+        let is_of = |other: &Record| network.transaction.as_ref() == Some(&other.id) && other.project == record.project;
+        is_of(record) || (is_first && open.iter().chain(&undone).any(is_of))
+    })
+    .await
 }
 
-/// Whether the exchange was done is told by the folder's inode, which a rename keeps.
-fn restore_package(active: &Path, staged: &Path, staged_inode: u64) -> Result<(), Error> {
-    let is_ours = std::fs::symlink_metadata(active).is_ok_and(|metadata| metadata.ino() == staged_inode);
-    if !is_ours {
-        return Ok(());
-    }
-    if staged.exists() {
-        fs::exchange(active, staged)?;
-    } else {
-        fs::rename(active, staged)?;
-    }
-    Ok(())
-}
-
-async fn finish_one(cx: &Context, record: &Record, finish: &Finish) -> Result<(), Error> {
-    match finish {
-        Finish::KeepEarlierPackage { from, to } => keep_earlier(from, to)?,
-        Finish::RemovePackage { path } => fs::remove_tree(path)?,
-        Finish::RemoveReceipt => cx.state.remove_receipt(&record.project, &record.plugin)?,
-        Finish::ForgetValues { plugin } => {
-            let _lock = cx.state.lock("_values", cx.settings.lock_timeout).await?;
-            let mut values = Values::read(&cx.settings.config_dir, &record.project)?;
-            values.forget_all(plugin);
-            values.write()?;
-        }
-        Finish::RemoveContainer { name } => {
-            let docker = cx.docker().await?;
-            docker.stop_container(name).await?;
-            docker.remove_container(name).await?;
-        }
-        Finish::RemoveImage { reference } => {
-            cx.docker().await?.remove_image(reference).await?;
-        }
-        Finish::RemoveVolume { name } => {
-            cx.docker().await?.remove_volume(name).await?;
-        }
-        Finish::RemoveEmptyNetwork { name } => {
-            remove_unused_network(cx, cx.docker().await?, name, |_| true).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Removes a network that this home made and none of its containers is on, if it may go.
+/// Removes a network that this installation created and that none of its containers is on, if it may go.
 async fn remove_unused_network(
     cx: &Context,
     docker: &Docker,
@@ -274,17 +137,62 @@ async fn remove_unused_network(
     Ok(())
 }
 
-fn keep_earlier(from: &Path, to: &Path) -> Result<(), Error> {
-    if !from.exists() {
+/// For records of 0.10 alone. A plugin that is installed may run with these values: they stay.
+async fn forget_values(cx: &Context, record: &Record, plugin: &str, keys: &[String]) -> Result<(), Error> {
+    let is_installed = match plugin.parse() {
+        Ok(plugin) => !matches!(cx.state.receipt(&record.project, &plugin), Ok(None)),
+        // The project's own secret stays as long as another plugin may know it.
+        Err(_) => plugin != WHOLE_PROJECT || !cx.state.receipts(&record.project)?.is_empty(),
+    };
+    if is_installed {
         return Ok(());
     }
-    fs::create_folder(to.parent().unwrap_or(to))?;
-    fs::remove_tree(to)?;
-    // On another file system it cannot be moved in one step; the way back is then the registry.
-    if fs::rename(from, to).is_err() {
-        fs::remove_tree(from)?;
+    let _lock = cx.state.lock("_values", cx.settings.lock_timeout).await?;
+    let mut values = Values::read(&cx.settings.config_dir, &record.project)?;
+    for key in keys {
+        values.forget(plugin, key);
+    }
+    Ok(values.write()?)
+}
+
+/// Puts the earlier package back if the active one is the transaction's: it carries its marker.
+fn restore_package(
+    cx: &Context,
+    record: &Record,
+    (active, staged): (&Path, &Path),
+    staged_inode: Option<u64>,
+) -> Result<(), Error> {
+    let is_ours = match staged_inode {
+        None => marker(active, &record.id).symlink_metadata().is_ok(),
+        Some(inode) => is_ours_by_inode(cx, record, (active, staged), inode),
+    };
+    if !is_ours {
+        return Ok(());
+    }
+    if staged.exists() {
+        fs::exchange(active, staged)?;
+    } else {
+        fs::create_folder(fs::folder_of(staged))?;
+        fs::rename(active, staged)?;
     }
     Ok(())
+}
+
+/// Records of 0.10 know their package by its inode, which another folder may have got since: the staging folder must
+/// agree, or nothing be installed.
+fn is_ours_by_inode(cx: &Context, record: &Record, (active, staged): (&Path, &Path), inode: u64) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let inode_of = |path: &Path| path.symlink_metadata().ok().map(|facts| facts.ino());
+    let was_exchanged = match inode_of(staged) {
+        Some(found) => found != inode,
+        None => matches!(cx.state.receipt(&record.project, &record.plugin), Ok(None)),
+    };
+    was_exchanged && inode_of(active) == Some(inode)
+}
+
+/// The empty file that marks a package as a transaction's, from before it becomes the active one until the commit.
+pub fn marker(package: &Path, transaction: &str) -> std::path::PathBuf {
+    package.join(format!(".{transaction}.transaction"))
 }
 
 fn describe(undo: &Undo, record: &Record) -> String {
@@ -296,7 +204,9 @@ fn describe(undo: &Undo, record: &Record) -> String {
         Undo::RemoveBuiltImages => format!("images with the label {}={}", label::TRANSACTION, record.id),
         Undo::RemovePulledImage { reference } => format!("the image `{reference}`"),
         Undo::RestorePackage { active, .. } => format!("the package `{}`", active.display()),
-        Undo::ForgetValues { keys, .. } => format!("the generated values {}", keys.join(", ")),
+        Undo::DiscardValues { keys } | Undo::ForgetValues { keys, .. } => {
+            format!("the generated values {}", keys.join(", "))
+        }
     }
 }
 

@@ -1,8 +1,12 @@
-//! Stored values: what the user set with `config set` and what was generated, one private file a project in the
-//! configuration folder. They outlive updates and removals. Owns that file; every change is under its lock.
+//! Stored values: what the user set with `config set` and what was generated, one private file per project in the
+//! configuration directory. They outlive updates and removals. Values that a transaction generates lie in a file of
+//! their own (`values.d/TRANSACTION.json`) until it commits, so that rolling it back removes a file and needs no room on
+//! the disk. Owns these files; every change of a project's file is under its lock.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
 
 use crate::fs;
 use crate::state::{StateError, json};
@@ -11,6 +15,62 @@ use crate::state::{StateError, json};
 pub const WHOLE_PROJECT: &str = "*";
 
 type ByPlugin = BTreeMap<String, BTreeMap<String, String>>;
+
+/// The values that an open transaction has generated.
+#[derive(Serialize, Deserialize)]
+struct Generated {
+    project: String,
+    plugin: String,
+    values: BTreeMap<String, String>,
+}
+
+fn generated_path(config_dir: &Path, transaction: &str) -> PathBuf {
+    config_dir.join("values.d").join(format!("{transaction}.json"))
+}
+
+/// Writes the values that a transaction has generated; they count when [`keep_generated`] has been called.
+pub fn stage_generated(
+    config_dir: &Path,
+    transaction: &str,
+    (project, plugin): (&str, &str),
+    values: &[(String, String)],
+) -> Result<(), StateError> {
+    let path = generated_path(config_dir, transaction);
+    fs::create_private_folder(fs::folder_of(&path))?;
+    let values = values.iter().cloned().collect();
+    let generated = Generated { project: project.to_owned(), plugin: plugin.to_owned(), values };
+    Ok(fs::write_atomic(&path, &json(&generated))?)
+}
+
+/// Adds a committed transaction's values to those of its project. Can be repeated.
+pub fn keep_generated(config_dir: &Path, transaction: &str) -> Result<(), StateError> {
+    let path = generated_path(config_dir, transaction);
+    let Some(bytes) = fs::read_optional(&path)? else { return Ok(()) };
+    let generated: Generated = serde_json::from_slice(&bytes)
+        .map_err(|error| StateError::BrokenValues { path: path.clone(), reason: error.to_string() })?;
+    let mut values = Values::read(config_dir, &generated.project)?;
+    for (key, value) in &generated.values {
+        values.set(&generated.plugin, key, value);
+    }
+    values.write()?;
+    Ok(fs::remove_file(&path)?)
+}
+
+/// Whether a transaction has generated values that are not kept yet.
+pub fn has_generated(config_dir: &Path, transaction: &str) -> bool {
+    generated_path(config_dir, transaction).exists()
+}
+
+/// Forgets the values that a transaction has generated.
+pub fn discard_generated(config_dir: &Path, transaction: &str) -> Result<(), StateError> {
+    Ok(fs::remove_file(&generated_path(config_dir, transaction))?)
+}
+
+/// Removes the temporary files that killed commands left beside the values.
+pub fn sweep(config_dir: &Path) {
+    fs::sweep(&config_dir.join("values"));
+    fs::sweep(&config_dir.join("values.d"));
+}
 
 /// The stored values of one project.
 #[derive(Debug, Clone, Default)]
@@ -42,7 +102,7 @@ impl Values {
         self.by_plugin.get(plugin).into_iter().flatten().map(|(key, _)| key.as_str())
     }
 
-    /// Whether nobody but this owner has values.
+    /// Whether only this owner has values.
     pub fn is_only(&self, plugin: &str) -> bool {
         self.by_plugin.keys().all(|owner| owner == plugin)
     }
@@ -74,5 +134,29 @@ impl Values {
         }
         fs::create_private_folder(self.path.parent().unwrap_or(Path::new(".")))?;
         Ok(fs::write_atomic(&self.path, &json(&self.by_plugin))?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generated_values_count_from_the_commit_on_and_leave_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path();
+        let generated = [("CHAT_SECRET".to_owned(), "new".to_owned())];
+        let value = || Values::read(config, "demo").unwrap().get("chat", "CHAT_SECRET").map(ToOwned::to_owned);
+        stage_generated(config, "chat.1", ("demo", "chat"), &generated).unwrap();
+        assert_eq!(value(), None);
+        discard_generated(config, "chat.1").unwrap();
+        keep_generated(config, "chat.1").unwrap();
+        assert_eq!(value(), None);
+        stage_generated(config, "chat.2", ("demo", "chat"), &generated).unwrap();
+        keep_generated(config, "chat.2").unwrap();
+        discard_generated(config, "chat.1").unwrap();
+        assert_eq!(value().as_deref(), Some("new"));
+        assert!(!has_generated(config, "chat.2"));
+        assert!(fs::list_folder(&config.join("values.d")).unwrap().is_empty());
     }
 }

@@ -39,6 +39,7 @@ pub async fn run(cx: &Context, arguments: &InfoArguments) -> Result<InfoReport, 
         });
     };
     let project = cx.project(Strictness::Lenient)?;
+    crate::undo::warn_of_unfinished(cx)?;
     let receipt = cx.state.receipt(&project.name, name)?;
     let http = Http::new(arguments.registries.allow_http)?;
     let catalog = registries::catalog(cx, &arguments.registries, &http)?;

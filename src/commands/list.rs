@@ -12,6 +12,7 @@ use crate::registries;
 use crate::registry::{Catalog, LicenceNeed, Release};
 use crate::state::Receipt;
 use crate::ui::{Event, Report, Style, table};
+use crate::undo;
 
 /// The plugins that there are.
 #[derive(Debug)]
@@ -100,18 +101,8 @@ fn installed(cx: &Context, arguments: &ListArguments) -> Result<InstalledReport,
     for text in &broken {
         cx.reporter.event(Event::Warning { text });
     }
-    let mut unfinished = Vec::new();
-    for record in cx.state.unfinished()? {
-        // A record whose lock is held belongs to a command that is at work.
-        if cx.state.try_lock(record.plugin.as_str())?.is_ok() {
-            let text = format!(
-                "an interrupted command left things of `{}` behind; `nself plugin status` cleans them",
-                record.plugin
-            );
-            cx.reporter.event(Event::Warning { text: &text });
-            unfinished.push(record.plugin.as_str().to_owned());
-        }
-    }
+    let unfinished = undo::warn_of_unfinished(cx)?;
+    let unfinished = unfinished.plugins().into_iter().map(ToOwned::to_owned).collect();
     Ok(InstalledReport { project: project.name, receipts, broken, unfinished, is_detailed: arguments.detailed })
 }
 

@@ -25,11 +25,12 @@ pub struct LogsReport {
 pub async fn run(cx: &Context, arguments: &LogsArguments) -> Result<LogsReport, Error> {
     let project = cx.project(Strictness::Lenient)?;
     let receipt = super::installed(cx, &project.name, &arguments.plugin.parse()?)?;
+    crate::undo::warn_of_unfinished(cx)?;
     let docker = cx.docker().await?;
     let container = receipt
         .containers
         .first()
-        .map_or_else(|| project.object_name(receipt.plugin.as_str()), |container| container.name.clone());
+        .map_or_else(|| project.object_name(receipt.plugin.as_str()), |container| container.id.clone());
     let is_raw = arguments.raw || !std::io::stdout().is_terminal();
     let plugin = receipt.plugin.as_str().to_owned();
     if !arguments.follow {

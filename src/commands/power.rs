@@ -1,4 +1,4 @@
-//! `start`, `stop`, `restart`: the containers of installed plugins. What is started is proven healthy.
+//! `start`, `stop`, `restart`: the containers of installed plugins. Waits until what it starts is healthy.
 
 use std::collections::BTreeMap;
 
@@ -50,18 +50,17 @@ struct Done {
     word: &'static str,
     /// Of what was started.
     verdict: Option<Verdict>,
-    /// The variables for want of which a changed configuration was not applied.
+    /// The missing variables because of which a changed configuration was not applied.
     lost: Vec<String>,
 }
 
-/// Starts, stops or restarts the plugins named, or all, at the same time. A restart makes those anew whose configuration
+/// Starts, stops or restarts the plugins named, or all, at the same time. A restart recreates those whose configuration
 /// has changed.
 pub async fn run(cx: &Context, arguments: &NamesArguments, power: Power) -> Result<PowerReport, Error> {
     let project = cx.project_to_change()?;
-    undo::recover(cx).await?;
     let receipts = super::chosen_receipts(cx, &project.name, &arguments.plugins)?;
     let renewal = if power == Power::Restart { renew(cx, &project, &receipts).await? } else { Renewal::default() };
-    // Who has enough of it wants nothing more to happen; what was begun is undone.
+    // Interrupted: stop here. Everything started so far has been rolled back.
     if cx.interrupt.is_wanted() {
         return Err(Error::Interrupted);
     }
@@ -75,17 +74,22 @@ pub async fn run(cx: &Context, arguments: &NamesArguments, power: Power) -> Resu
                 Some(Outcome::Failed(error)) => Err(*error),
                 Some(outcome) => Ok(Done { word: "reconfigured", verdict: outcome.verdict().cloned(), lost }),
                 None => {
-                    let verdict = act(cx, &project, &receipt, power).await;
+                    let verdict = act(cx, &project, &receipt.plugin, power).await;
                     verdict.map(|verdict| Done { word: power.words().1, verdict, lost })
                 }
             };
             (receipt, result)
         }
     });
-    Ok(PowerReport { power, results: futures_util::future::join_all(work).await })
+    let mut results = futures_util::future::join_all(work).await;
+    if arguments.plugins.is_empty() {
+        // All that are installed: one that another command removed meanwhile is not.
+        results.retain(|(_, result)| !matches!(result, Err(Error::NotInstalled { .. })));
+    }
+    Ok(PowerReport { power, results })
 }
 
-/// Makes those anew whose configuration has changed. Where an env file cannot be read it is not known what has.
+/// Recreates those whose configuration has changed. Where an env file cannot be read it is not known what has.
 async fn renew(cx: &Context, project: &Project, receipts: &[Receipt]) -> Result<Renewal, Error> {
     if !project.warnings.is_empty() {
         return Ok(Renewal::default());
@@ -94,10 +98,16 @@ async fn renew(cx: &Context, project: &Project, receipts: &[Receipt]) -> Result<
     install::renew(cx, project, &plugins, Extent::All).await
 }
 
-async fn act(cx: &Context, project: &Project, receipt: &Receipt, power: Power) -> Result<Option<Verdict>, Error> {
-    let _lock = cx.lock(&receipt.plugin).await?;
+async fn act(cx: &Context, project: &Project, plugin: &PluginName, power: Power) -> Result<Option<Verdict>, Error> {
+    let _lock = cx.lock(plugin).await?;
+    undo::recover_plugin(cx, &project.name, plugin).await?;
+    // Read under the lock: another command may have replaced or removed it meanwhile.
+    let receipt = &super::installed(cx, &project.name, plugin)?;
     let docker = cx.docker().await?;
-    let name = project.object_name(receipt.plugin.as_str());
+    let name = match receipt.containers.first() {
+        Some(container) => container.id.clone(),
+        None => project.object_name(plugin.as_str()),
+    };
     let what = match power {
         Power::Start => "starting",
         Power::Stop => "stopping",
@@ -125,7 +135,7 @@ async fn join_backend(cx: &Context, project: &Project, receipt: &Receipt, name: 
     let variables = Variables { flags: &[], process: &cx.process_environment, project, values: &values };
     let backend = variables.backend_network(receipt.plugin.as_str());
     let observed = docker.observe(&cx.state.home_id()?).await?;
-    let container = observed.container(name);
+    let container = receipt.container_in(&observed);
     let is_missing = container.is_some_and(|found| !found.networks.contains(&backend));
     if is_missing && observed.network(&backend).is_some() {
         docker.join_network(&backend, name, &receipt.plugin.aliases()).await?;

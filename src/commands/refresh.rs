@@ -1,4 +1,4 @@
-//! `refresh`: fetches the registry documents anew.
+//! `refresh`: fetches the registry documents again.
 
 use serde_json::{Map, Value, json};
 
@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::http::Http;
 use crate::registries;
+use crate::registry::Origin;
 use crate::ui::{Event, Report, Style, table};
 
 /// What was read from where.
@@ -14,6 +15,8 @@ use crate::ui::{Event, Report, Style, table};
 pub struct RefreshReport {
     registries: Vec<(String, usize, String)>,
     warnings: Vec<String>,
+    /// Whether registries were asked and not one answered with a document that can be used.
+    has_failed: bool,
 }
 
 /// Asks every registry, or the one named, whatever the cache holds.
@@ -26,11 +29,18 @@ pub async fn run(cx: &Context, flags: &RegistryFlags) -> Result<RefreshReport, E
         None => registries::sources(&cx.settings)?.into_iter().map(|source| source.name).collect(),
     };
     let (mut registries, mut warnings) = (Vec::new(), Vec::new());
+    let (mut answered, mut silent) = (0, 0);
     let mut first_failure = None;
     for name in names {
         match catalog.whole(&name).await {
             Ok(loaded) => {
                 warnings.extend(loaded.notes.iter().chain(&loaded.contents.warnings).cloned());
+                match loaded.origin {
+                    Origin::StaleCache { .. } => silent += 1,
+                    // The bundled registry is no remote one.
+                    Origin::Folder(_) => {}
+                    _ => answered += 1,
+                }
                 registries.push((name, loaded.contents.releases.len(), loaded.origin.to_string()));
             }
             Err(error) => {
@@ -46,12 +56,16 @@ pub async fn run(cx: &Context, flags: &RegistryFlags) -> Result<RefreshReport, E
     for text in &warnings {
         cx.reporter.event(Event::Warning { text });
     }
-    Ok(RefreshReport { registries, warnings })
+    Ok(RefreshReport { registries, warnings, has_failed: !flags.offline && answered == 0 && silent > 0 })
 }
 
 impl Report for RefreshReport {
     fn schema(&self) -> &'static str {
         "nself.plugin.refresh/1"
+    }
+
+    fn exit_code(&self) -> u8 {
+        if self.has_failed { 4 } else { 0 }
     }
 
     fn json(&self) -> Map<String, Value> {

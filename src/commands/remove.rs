@@ -4,21 +4,29 @@
 use serde_json::{Map, Value, json};
 
 use crate::cli::RemoveArguments;
-use crate::context::Context;
+use crate::context::{Context, now, unix_seconds};
 use crate::error::Error;
 use crate::name::PluginName;
 use crate::plan::{self, Plan, Removal};
 use crate::project::Project;
-use crate::state::Record;
+use crate::state::{RECORD_SCHEMA, Record};
 use crate::ui::{Event, Report, Style, error_json};
 use crate::undo;
 
 /// What happened to each plugin.
 #[derive(Debug)]
 pub struct RemoveReport {
-    results: Vec<(String, Result<Plan, Error>)>,
+    results: Vec<(String, Result<Done, Error>)>,
     is_dry_run: bool,
     deleted_data: bool,
+}
+
+/// What was done to one.
+#[derive(Debug)]
+enum Done {
+    Removed(Box<Plan>),
+    /// An interrupted command had removed it, or this one had nothing but its remains to give up.
+    WasRemoved,
 }
 
 /// Removes plugins, one after the other; one that cannot be removed does not stop the others.
@@ -28,7 +36,6 @@ pub async fn run(cx: &Context, arguments: &RemoveArguments) -> Result<RemoveRepo
     if arguments.delete_data && !arguments.dry_run && !arguments.yes {
         confirm_data(cx, &project, &names).await?;
     }
-    undo::recover(cx).await?;
     let mut results = Vec::new();
     for name in &names {
         let removed = remove_one(cx, &project, name, &names, arguments).await;
@@ -43,9 +50,18 @@ async fn remove_one(
     name: &PluginName,
     together: &[PluginName],
     arguments: &RemoveArguments,
-) -> Result<Plan, Error> {
+) -> Result<Done, Error> {
     let _lock = cx.lock(name).await?;
-    let receipt = super::installed(cx, &project.name, name)?;
+    let is_recovered = !arguments.dry_run && recover(cx, project, name, arguments.force).await?;
+    let receipt = match super::installed(cx, &project.name, name) {
+        // Of a removal that is retried, an interrupted one did this part.
+        Err(Error::NotInstalled { .. })
+            if is_recovered || (together.len() > 1 && cx.state.was_removed(&project.name, name)) =>
+        {
+            return Ok(Done::WasRemoved);
+        }
+        receipt => receipt?,
+    };
     if !arguments.force {
         check_not_needed(cx, project, name, together)?;
     }
@@ -66,13 +82,15 @@ async fn remove_one(
     };
     let plan = plan::remove(&removal);
     if arguments.dry_run {
-        return Ok(plan);
+        return Ok(Done::Removed(Box::new(plan)));
     }
     cx.reporter.event(Event::Started { plugin: name.as_str(), what: "removing" });
     let record = Record {
+        schema: RECORD_SCHEMA.to_owned(),
         id: format!("{name}.{}", crate::fs::random_id()),
         plugin: name.clone(),
         project: project.name.clone(),
+        created_at: unix_seconds(now()),
         is_removal: true,
         undo: Vec::new(),
         finish: plan.finish(),
@@ -80,10 +98,30 @@ async fn remove_one(
     cx.state.begin(&record)?;
     let left = undo::finish(cx, &record).await;
     if left.is_empty() {
-        return Ok(plan);
+        return Ok(Done::Removed(Box::new(plan)));
     }
-    let message = format!("`{name}` is not removed completely");
-    Err(Error::RollbackIncomplete { cause: Box::new(Error::Usage { message, hint: None }), left })
+    let message = format!("could not remove `{name}` completely");
+    Err(Error::RollbackIncomplete { cause: Box::new(Error::Failed { message, hint: None }), left })
+}
+
+/// Recovers the plugin; with `--force`, what cannot be recovered is given up. Returns whether that removed it.
+async fn recover(cx: &Context, project: &Project, name: &PluginName, force: bool) -> Result<bool, Error> {
+    match undo::recover_plugin(cx, &project.name, name).await {
+        Ok(recovered) => {
+            if recovered.is_any {
+                undo::forget_unused_secret(cx, &project.name).await?;
+            }
+            Ok(recovered.is_removed)
+        }
+        Err(error) if force => {
+            cx.warn(&error.to_string());
+            for left in undo::give_up(cx, &project.name, name)? {
+                cx.warn(&format!("{name}: given up, and perhaps left: {left}"));
+            }
+            Ok(true)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Data is deleted only when somebody said so twice: with the flag, and at the question or with `--yes`.
@@ -148,8 +186,9 @@ impl Report for RemoveReport {
 
     fn json(&self) -> Map<String, Value> {
         let results = self.results.iter().map(|(name, result)| match result {
-            Ok(plan) if self.is_dry_run => json!({ "plugin": name, "result": "planned", "plan": plan }),
-            Ok(plan) => json!({ "plugin": name, "result": "removed", "version": plan.version }),
+            Ok(Done::WasRemoved) => json!({ "plugin": name, "result": "removed" }),
+            Ok(Done::Removed(plan)) if self.is_dry_run => json!({ "plugin": name, "result": "planned", "plan": plan }),
+            Ok(Done::Removed(plan)) => json!({ "plugin": name, "result": "removed", "version": plan.version }),
             Err(error) => json!({ "plugin": name, "result": "failed", "error": error_json(error) }),
         });
         let mut fields = Map::new();
@@ -163,8 +202,9 @@ impl Report for RemoveReport {
     fn text(&self, style: Style) -> String {
         let kept = if self.deleted_data { "data and values deleted" } else { "data and values kept" };
         let lines = self.results.iter().map(|(name, result)| match result {
-            Ok(plan) if self.is_dry_run => plan.to_string(),
-            Ok(plan) => format!("{name} {} is removed ({kept})", plan.version),
+            Ok(Done::WasRemoved) => format!("{name} was removed by an interrupted command"),
+            Ok(Done::Removed(plan)) if self.is_dry_run => plan.to_string(),
+            Ok(Done::Removed(plan)) => format!("{name} {} is removed ({kept})", plan.version),
             Err(_) => format!("{name} is {}", style.failed("not removed")),
         });
         lines.collect::<Vec<_>>().join("\n")

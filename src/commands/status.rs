@@ -1,5 +1,5 @@
-//! `status` and `health`: what is installed, what the engine runs of it, and what each plugin answers. Changes nothing
-//! but what an interrupted command left behind.
+//! `status` and `health`: what is installed, what the engine runs of it, what each plugin answers, and what interrupted
+//! commands left. Changes nothing, except that `status --repair` recovers.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,23 +8,25 @@ use serde_json::{Map, Value, json};
 
 use super::next;
 use crate::address;
-use crate::cli::NamesArguments;
+use crate::cli::{NamesArguments, StatusArguments};
 use crate::context::Context;
 use crate::docker::Observed;
 use crate::environment::{Variables, assemble};
 use crate::error::Error;
 use crate::health::Verdict;
+use crate::name::PluginName;
 use crate::package::Package;
 use crate::project::{Project, Strictness};
 use crate::state::Receipt;
 use crate::ui::{Report, Style, table};
-use crate::undo;
+use crate::undo::{self, Unfinished};
 use crate::values::Values;
 
 /// One plugin's state.
 #[derive(Debug)]
 pub struct PluginState {
     receipt: Receipt,
+    container_name: String,
     /// As the engine calls it; `missing` when there is no container.
     container_state: String,
     verdict: Verdict,
@@ -39,12 +41,50 @@ pub struct StatusReport {
     project: String,
     plugins: Vec<PluginState>,
     broken: Vec<String>,
+    unfinished: Unfinished,
+}
+
+/// `status`: with `--repair`, recovers first.
+pub async fn status(cx: &Context, arguments: &StatusArguments) -> Result<StatusReport, Error> {
+    if arguments.repair {
+        repair(cx, arguments).await?;
+    }
+    run(cx, &arguments.names, "nself.plugin.status/1").await
+}
+
+/// `health`.
+pub async fn health(cx: &Context, arguments: &NamesArguments) -> Result<StatusReport, Error> {
+    run(cx, arguments, "nself.plugin.health/1").await
+}
+
+/// Recovers what interrupted commands left, and asks about what cannot be recovered.
+async fn repair(cx: &Context, arguments: &StatusArguments) -> Result<(), Error> {
+    let names: Vec<PluginName> = arguments.names.plugins.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
+    let may_give_up = async |plugin: &str, left: &[String]| {
+        if arguments.yes {
+            return Ok(true);
+        }
+        if !cx.output.has_person() || cx.output.is_json() {
+            return Ok(false);
+        }
+        for line in left {
+            cx.warn(&format!("{plugin}: {line}"));
+        }
+        cx.agree(&format!("Give up the recovery of `{plugin}`, and keep what is left?")).await
+    };
+    for given in undo::repair(cx, &names, may_give_up).await? {
+        cx.warn(&format!("{}: the recovery was given up", given.plugin));
+        for line in given.left {
+            cx.warn(&format!("{}: {line}", given.plugin));
+        }
+    }
+    Ok(())
 }
 
 /// Looks at the plugins named, or all. `schema` tells which verb asked.
-pub async fn run(cx: &Context, arguments: &NamesArguments, schema: &'static str) -> Result<StatusReport, Error> {
+async fn run(cx: &Context, arguments: &NamesArguments, schema: &'static str) -> Result<StatusReport, Error> {
     let project = cx.project(Strictness::Lenient)?;
-    undo::recover(cx).await?;
+    let unfinished = undo::warn_of_unfinished(cx)?;
     let receipts = super::chosen_receipts(cx, &project.name, &arguments.plugins)?;
     let broken = cx.state.receipts(&project.name)?.into_iter().filter_map(Result::err).map(|error| error.to_string());
     let broken = broken.collect();
@@ -60,7 +100,7 @@ pub async fn run(cx: &Context, arguments: &NamesArguments, schema: &'static str)
         look(&project, &observed, receipt, unset)
     });
     let plugins = futures_util::future::join_all(states).await;
-    Ok(StatusReport { schema, project: project.name, plugins, broken })
+    Ok(StatusReport { schema, project: project.name, plugins, broken, unfinished })
 }
 
 /// What its manifest offers and nobody has set. A package that cannot be read offers nothing.
@@ -75,7 +115,8 @@ fn unset_now(cx: &Context, variables: &Variables<'_>, receipt: &Receipt) -> Vec<
 
 async fn look(project: &Project, observed: &Observed, receipt: Receipt, unset: Vec<String>) -> PluginState {
     let name = project.object_name(receipt.plugin.as_str());
-    let container = observed.container(&name);
+    let container = receipt.container_in(observed).or_else(|| observed.container(&name));
+    let container_name = container.map_or(name.as_str(), |container| container.name.as_str()).to_owned();
     let container_state = container.map_or("missing", |container| container.state.as_str()).to_owned();
     let verdict = match (container, receipt.probe()) {
         (None, _) => Verdict::Unhealthy(format!("there is no container `{name}`")),
@@ -88,7 +129,7 @@ async fn look(project: &Project, observed: &Observed, receipt: Receipt, unset: V
         }
         (Some(_), None) => Verdict::Healthy,
     };
-    PluginState { receipt, container_state, verdict, unset }
+    PluginState { receipt, container_name, container_state, verdict, unset }
 }
 
 impl StatusReport {
@@ -105,8 +146,8 @@ impl Report for StatusReport {
     }
 
     fn exit_code(&self) -> u8 {
-        let is_sick = self.plugins.iter().any(|plugin| !plugin.verdict.is_usable());
-        u8::from(is_sick || !self.broken.is_empty())
+        let is_unhealthy = self.plugins.iter().any(|plugin| !plugin.verdict.is_usable());
+        u8::from(is_unhealthy || !self.broken.is_empty())
     }
 
     fn json(&self) -> Map<String, Value> {
@@ -120,7 +161,7 @@ impl Report for StatusReport {
             json!({
                 "plugin": receipt.plugin,
                 "version": receipt.version,
-                "container": receipt.containers.first().map(|container| &container.name),
+                "container": plugin.container_name,
                 "container_state": plugin.container_state,
                 "addresses": addresses.collect::<Vec<_>>(),
                 "health": plugin.verdict.word(),
@@ -132,6 +173,8 @@ impl Report for StatusReport {
         fields.insert("project".into(), self.project.as_str().into());
         fields.insert("plugins".into(), plugins.collect());
         fields.insert("broken".into(), json!(self.broken));
+        fields.insert("unfinished".into(), json!(self.unfinished.plugins()));
+        fields.insert("unreadable_records".into(), json!(self.unfinished.unreadable_paths()));
         fields.insert("next".into(), json!(self.steps()));
         fields
     }
@@ -153,7 +196,7 @@ impl Report for StatusReport {
                 vec![
                     receipt.plugin.as_str().to_owned(),
                     receipt.version.to_string(),
-                    receipt.containers.first().map(|container| container.name.clone()).unwrap_or_default(),
+                    plugin.container_name.clone(),
                     plugin.container_state.clone(),
                     receipt.ports.iter().map(address::of).collect::<Vec<_>>().join(", "),
                     health,

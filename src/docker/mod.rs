@@ -8,6 +8,7 @@ mod exec;
 mod images;
 mod info;
 mod observe;
+mod pause;
 
 pub use connect::{Endpoint, OLDEST_API};
 pub use containers::{ContainerSpec, ContainerState, ExitWatch, LogLine, Mount, PublishedPort};

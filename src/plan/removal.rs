@@ -27,8 +27,11 @@ pub fn remove(removal: &Removal<'_>) -> Plan {
     let receipt = removal.receipt;
     let mut draft = Draft::default();
     let finish = |draft: &mut Draft, finish, reason: &str| draft.step(Action::Finish(finish), reason);
-    for container in removal.observed.of_plugin(&receipt.project, receipt.plugin.as_str()) {
-        finish(&mut draft, Finish::RemoveContainer { name: container.name.clone() }, "it runs the plugin");
+    let (project, plugin) = (receipt.project.as_str(), receipt.plugin.as_str());
+    let name = removal.project.object_name(plugin);
+    for container in super::own_containers(removal.observed, Some(receipt), project, plugin, &name) {
+        let remove = Finish::RemoveContainer { name: container.name.clone(), id: Some(container.id.clone()) };
+        finish(&mut draft, remove, "it runs the plugin");
     }
     if let (Some(to), false) = (&removal.keep_package_at, removal.is_shared) {
         let keep = Finish::KeepEarlierPackage { from: removal.active.clone(), to: to.clone() };

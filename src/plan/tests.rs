@@ -87,7 +87,6 @@ fn receipt() -> Receipt {
 fn activation(keep_earlier_at: Option<&str>) -> Activation {
     Activation {
         staged: "/home/.nself/plugins/.staging/chat.aaaaaaaaaaaaaaaa/chat".into(),
-        staged_inode: 42,
         active: "/home/.nself/plugins/chat".into(),
         keep_earlier_at: keep_earlier_at.map(PathBuf::from),
     }
@@ -108,22 +107,23 @@ fn a_first_installation_makes_what_is_missing_and_commits_last() {
         generated: vec!["CHAT_SECRET".into()],
         activate: Some(activation(None)),
         other_projects: Vec::new(),
+        is_unhealthy: false,
     };
     let (plan, undo) = install(&wanted(&manifest, &project), &situation);
     let expected = "\
 chat 1.1.0 in project demo:
-   1. store values CHAT_SECRET (nobody has set them; they are made at random and kept)
+   1. store values CHAT_SECRET (not set; generated and kept)
    2. build image nself/chat:1.1.0-07070707 (the engine has no image of this archive)
    3. create network demo_plugins (the project's plugins talk to one another on it)
    4. create volume demo_plugin_chat_data (data of `/data` is kept in it)
    5. create container demo_plugin_chat (version 1.1.0 of `chat`)
-   6. start container demo_plugin_chat (it must prove itself before anything is kept)
+   6. start container demo_plugin_chat (it must become healthy before anything is kept)
    7. wait until healthy demo_plugin_chat at http://127.0.0.1:3901/ready (only a healthy plugin is kept)
    8. activate package /home/.nself/plugins/chat (other nself tools look there)
    9. write receipt commit (the commit point: from here on it is installed)";
     assert_eq!(plan.to_string(), expected);
     assert_eq!(undo.len(), 6, "{undo:?}");
-    assert!(matches!(undo.first(), Some(Undo::ForgetValues { .. })));
+    assert!(matches!(undo.first(), Some(Undo::DiscardValues { .. })));
     assert!(plan.finish().is_empty());
 }
 
@@ -142,21 +142,22 @@ fn a_replacement_keeps_the_earlier_container_until_the_commit() {
         generated: Vec::new(),
         activate: Some(activation(Some("/home/.nself/versions/chat/1.0.0"))),
         other_projects: vec!["elsewhere".into()],
+        is_unhealthy: false,
     };
     let (plan, undo) = install(&wanted(&manifest, &project), &situation);
     let expected = "\
 chat 1.1.0 in project demo:
    1. build image nself/chat:1.1.0-07070707 (the engine has no image of this archive)
    2. create volume demo_plugin_chat_data (data of `/data` is kept in it)
-   3. create container demo_plugin_chat-next (version 1.1.0 of `chat`)
+   3. create container demo_plugin_chat.next.aaaaaaaaaaaaaaaa (version 1.1.0 of `chat`)
    4. stop container demo_plugin_chat (the earlier container (1.0.0) holds the ports)
-   5. start container demo_plugin_chat-next (it must prove itself before anything is kept)
-   6. wait until healthy demo_plugin_chat-next at http://127.0.0.1:3901/ready (only a healthy plugin is kept)
-   7. rename container demo_plugin_chat to demo_plugin_chat-prev (kept until the commit point)
-   8. rename container demo_plugin_chat-next to demo_plugin_chat (it takes the name over)
+   5. start container demo_plugin_chat.next.aaaaaaaaaaaaaaaa (it must become healthy before anything is kept)
+   6. wait until healthy demo_plugin_chat.next.aaaaaaaaaaaaaaaa at http://127.0.0.1:3901/ready (only a healthy plugin is kept)
+   7. rename container demo_plugin_chat to demo_plugin_chat.prev.aaaaaaaaaaaaaaaa (kept until the commit point)
+   8. rename container demo_plugin_chat.next.aaaaaaaaaaaaaaaa to demo_plugin_chat (it takes the name over)
    9. activate package /home/.nself/plugins/chat (other nself tools look there)
   10. write receipt commit (the commit point: from here on it is installed)
-  11. remove container demo_plugin_chat-prev (the earlier container is not needed any more)
+  11. remove container demo_plugin_chat.prev.aaaaaaaaaaaaaaaa (the earlier container is not needed any more)
   12. keep earlier package /home/.nself/versions/chat/1.0.0 (a way back)
   13. remove image sha256:old (the earlier version's image, unless something uses it)
   note: `chat` is installed in elsewhere too: its containers stay as they are, its package folder is shared";
@@ -189,6 +190,26 @@ chat 1.0.0 in project demo:
    4. remove network demo_plugins (if no plugin is left on it)
    5. remove receipt commit (from here on it is not installed)";
     assert_eq!(remove(&removal).to_string(), expected);
+}
+
+#[test]
+fn a_container_that_only_inherits_labels_is_not_the_plugins() {
+    let of_a_user =
+        ObservedContainer { id: "user".into(), config_hash: String::new(), ..container("demo_plugin_chat", "running") };
+    let renamed = ObservedContainer { id: "listed".into(), ..container("by-hand", "running") };
+    let other = ObservedContainer { id: "other".into(), ..container("demo_plugin_chat-two", "running") };
+    let late = ObservedContainer { id: "late".into(), ..container("demo_plugin_chat.next.00", "created") };
+    let observed = Observed { containers: vec![of_a_user, renamed, other, late], networks: Vec::new() };
+    let mut receipt = receipt();
+    let listed = crate::state::ReceiptContainer {
+        service: "chat".into(),
+        name: "demo_plugin_chat".into(),
+        id: "listed".into(),
+        config_hash: String::new(),
+    };
+    receipt.containers.push(listed);
+    let own = own_containers(&observed, Some(&receipt), "demo", "chat", "demo_plugin_chat");
+    assert_eq!(own.iter().map(|found| found.id.as_str()).collect::<Vec<_>>(), ["listed", "late"]);
 }
 
 #[test]

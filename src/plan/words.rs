@@ -19,13 +19,13 @@ impl Action {
             Self::CreateVolume { name } => ("create volume", name.clone()),
             Self::CreateContainer { spec } => ("create container", spec.name.clone()),
             Self::JoinNetwork { network, .. } => ("join network", network.clone()),
-            Self::StopContainer { name } => ("stop container", name.clone()),
+            Self::StopContainer { name, .. } => ("stop container", name.clone()),
             Self::StartContainer { name } => ("start container", name.clone()),
             Self::WaitHealthy { container, port: Some(port), path } => {
                 ("wait until healthy", format!("{container} at http://127.0.0.1:{port}{path}"))
             }
             Self::WaitHealthy { container, port: None, .. } => ("wait until healthy", container.clone()),
-            Self::RenameContainer { from, to } => ("rename container", format!("{from} to {to}")),
+            Self::RenameContainer { from, to, .. } => ("rename container", format!("{from} to {to}")),
             Self::ActivatePackage { path } => ("activate package", path.display().to_string()),
             Self::WriteReceipt => ("write receipt", "commit".to_owned()),
             Self::Finish(finish) => finish.words(),
@@ -37,7 +37,7 @@ impl Finish {
     /// One word, and what it is done to.
     pub fn words(&self) -> (&'static str, String) {
         match self {
-            Self::RemoveContainer { name } => ("remove container", name.clone()),
+            Self::RemoveContainer { name, .. } => ("remove container", name.clone()),
             Self::KeepEarlierPackage { to, .. } => ("keep earlier package", to.display().to_string()),
             Self::RemoveImage { reference } => ("remove image", reference.clone()),
             Self::RemoveEmptyNetwork { name } => ("remove network", name.clone()),

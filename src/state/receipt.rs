@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::docker::PublishedPort;
+use crate::docker::{Observed, ObservedContainer, PublishedPort};
 use crate::health::Probe;
 use crate::name::PluginName;
 use crate::package::manifest::Protocol;
@@ -58,6 +58,12 @@ impl Receipt {
     /// The port on the host where health is asked, if the plugin has one.
     pub fn health_port(&self) -> Option<u16> {
         self.ports.first().filter(|port| port.protocol == Protocol::Http).map(|port| port.host)
+    }
+
+    /// Its main container, by its id, whatever it is called now.
+    pub fn container_in<'a>(&self, observed: &'a Observed) -> Option<&'a ObservedContainer> {
+        let id = &self.containers.first()?.id;
+        observed.containers.iter().find(|container| container.id == *id)
     }
 
     /// Whether a variable may have been given for this installation alone.

@@ -293,14 +293,14 @@ fn leftovers_are_told_with_what_cleans_them_and_are_left() {
 
     let before = State::of(&sandbox);
     let found = diagnose(&sandbox, &[], 0);
-    assert_eq!(found.has("warning", "leftovers", &killed.name), "clean it up: nself plugin status");
-    assert_eq!(found.has("warning", "leftovers", "stray.0123456789abcdef"), "clean it up: nself plugin status");
+    assert_eq!(found.has("warning", "leftovers", &killed.name), "recover: nself plugin status --repair");
+    assert_eq!(found.has("warning", "leftovers", "stray.0123456789abcdef"), "recover: nself plugin status --repair");
     let container = sandbox.container_name(&orphan.name);
     assert_eq!(found.has("warning", "leftovers", &container), format!("remove it: docker rm -f {container}"));
     before.assert_unchanged(&sandbox, &found.outcome);
     assert!(proxy.mutating().is_empty(), "{:?}", proxy.mutating());
 
-    sandbox.plugin(&["status"]).ok();
+    sandbox.plugin(&["status", "--repair"]).ok();
     let found = diagnose(&sandbox, &[], 0);
     assert_eq!(found.of("leftovers", "").len(), 1, "{}", found.outcome);
     found.has("warning", "leftovers", &container);

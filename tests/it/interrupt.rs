@@ -81,6 +81,6 @@ fn a_second_ctrl_c_ends_at_once_and_the_next_command_cleans() {
     std::thread::sleep(Duration::from_millis(20));
     running.signal(Signal::INT);
     running.wait().ends_with(130);
-    let cleaned = sandbox.plugin(&["status"]).ok();
+    let cleaned = sandbox.plugin(&["status", "--repair"]).ok();
     before.assert_unchanged(&sandbox, &cleaned);
 }

@@ -55,7 +55,7 @@ fn a_lock_that_is_not_freed_in_time_is_told_with_its_holder() {
         "NSELF_LOCK_TIMEOUT",
     ]);
     // The waiting of another command changes nothing for the first.
-    sandbox.plugin(&["status"]).ok().hides(&["undid"]);
+    sandbox.plugin(&["status"]).ok().hides(&["rolled back"]);
     holder.signal(Signal::INT);
     holder.wait().ends_with(130);
 }
@@ -72,7 +72,7 @@ fn a_lock_whose_holder_was_killed_is_free_at_once() {
     holder.wait().ends_with(137);
     // The same plugin, healthy this time: what the killed one left is no obstacle.
     let package = package.mode("ok");
-    let second = sandbox.install(&package, &[]).ok().says(&["undid what an interrupted command had begun"]);
+    let second = sandbox.install(&package, &[]).ok().says(&["rolled back what an interrupted command had started"]);
     assert!(second.took < Duration::from_secs(30), "{second}");
     State::of(&sandbox).assert_tidy(&second);
 }

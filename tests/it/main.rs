@@ -28,6 +28,7 @@ mod ports;
 mod preflight;
 mod pull;
 mod realtime;
+mod recovery;
 mod registry;
 mod remove;
 mod renewal;

@@ -52,7 +52,7 @@ fn an_engine_that_stops_at_any_step_leaves_what_the_next_command_cleans() {
         assert!(walk.outcome.stderr.contains("stopped answering"), "{walk}");
         if walk.outcome.code == 8 {
             assert!(walk.outcome.stderr.contains("| left: "), "{walk}");
-            assert!(walk.outcome.stderr.contains("clean up with: nself plugin status"), "{walk}");
+            assert!(walk.outcome.stderr.contains("recover: nself plugin status --repair"), "{walk}");
         }
         walk.assert_recovered();
     });
@@ -87,7 +87,7 @@ fn a_build_that_fails_shows_its_last_lines_and_leaves_nothing() {
 }
 
 #[test]
-fn a_list_tells_what_an_interrupted_command_left_and_status_cleans_it() {
+fn reading_commands_report_what_is_unfinished_and_status_repair_recovers() {
     let mut sandbox = Sandbox::new();
     let package = Package::new("probe");
     let proxy = Proxy::start(&sandbox);
@@ -97,12 +97,16 @@ fn a_list_tells_what_an_interrupted_command_left_and_status_cleans_it() {
     proxy.arm(3, Fault::Stop);
     sandbox.plugin(&["install", folder.to_str().unwrap()]).ends_with(8);
     proxy.disarm();
-    let told =
-        sandbox.plugin(&["list", "--installed"]).ok().says(&["left things of", "`nself plugin status` cleans them"]);
-    assert!(!State::of(&sandbox).of_kind("file .nself/transactions").is_empty(), "a list changes nothing\n{told}");
-    let cleaned = sandbox.plugin(&["status"]).ok().says(&["undid what an interrupted command had begun"]);
+    let unfinished = State::of(&sandbox);
+    for words in [&["list", "--installed"][..], &["status"], &["health"]] {
+        let told = sandbox.plugin(words).ok().says(&["unfinished", "nself plugin status --repair"]);
+        unfinished.assert_unchanged(&sandbox, &told);
+    }
+    let document = sandbox.plugin(&["status", "--json"]).ok().json();
+    assert_eq!(document["unfinished"], serde_json::json!([package.name]), "{document}");
+    let cleaned = sandbox.plugin(&["status", "--repair"]).ok().says(&["rolled back what an interrupted command had"]);
     before.assert_unchanged(&sandbox, &cleaned);
-    sandbox.plugin(&["status"]).ok().hides(&["undid"]);
+    sandbox.plugin(&["status", "--repair"]).ok().hides(&["rolled back", "unfinished"]);
 }
 
 #[test]
@@ -125,7 +129,7 @@ fn the_old_version_comes_back_when_the_engine_stops_in_the_middle_of_a_replaceme
         .says(&["| left: the earlier container"]);
     assert!(!Engine::is_running(&id), "the engine did not let it be started again");
     proxy.disarm();
-    let cleaned = sandbox.plugin(&["status"]).ok().answers(&["healthy"]).says(&["undid"]);
+    let cleaned = sandbox.plugin(&["status", "--repair"]).ok().answers(&["healthy"]).says(&["rolled back"]);
     before.assert_unchanged(&sandbox, &cleaned);
     assert_eq!(ask(package.number(), "/health").0, 200);
 }

@@ -61,7 +61,7 @@ impl Walk<'_> {
 
     fn status(&self) -> Outcome {
         self.proxy.disarm();
-        self.sandbox.plugin(&["status"]).ok()
+        self.sandbox.plugin(&["status", "--repair"]).ok()
     }
 
     fn installed(&self) -> Option<String> {

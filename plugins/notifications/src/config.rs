@@ -8,7 +8,6 @@ use kit::{ConfigurationError, Environment, Settings};
 use crate::channel::Channel;
 use crate::config_email::EmailConfig;
 use crate::database::Location;
-use crate::preferences::Defaults;
 
 const NAME: &str = "notifications";
 const PORT: u16 = 3102;
@@ -87,8 +86,6 @@ pub(crate) struct Config {
     /// Deliveries that may be waiting for a worker.
     pub(crate) queue_limit: i64,
     pub(crate) quiet_hours: bool,
-    /// What users get only once they want it.
-    pub(crate) defaults: Defaults,
     /// Nothing leaves, and every state says so.
     pub(crate) dry_run: bool,
     pub(crate) dedupe_window: Duration,
@@ -133,7 +130,6 @@ impl Config {
             poll_interval: poll_interval.clamp(Duration::from_millis(50), Duration::from_mins(1)),
             queue_limit: environment.number(&["NOTIFICATIONS_QUEUE_MAX"], 10_000)?,
             quiet_hours: environment.switch(&["NOTIFICATIONS_QUIET_HOURS_ENABLED"], true)?,
-            defaults: defaults(environment),
             dry_run,
             dedupe_window: seconds("NOTIFICATIONS_DEDUPE_WINDOW", SECOND * 5)?,
             idempotency_window: seconds("NOTIFICATIONS_IDEMPOTENCY_TTL", HOUR * 24)?,
@@ -168,13 +164,6 @@ fn location(environment: &Environment) -> Result<Location, ConfigurationError> {
 
 fn data_folder(environment: &Environment) -> PathBuf {
     PathBuf::from(environment.text(&["NOTIFICATIONS_DATA_DIR"]).unwrap_or_else(|| "/data".to_owned()))
-}
-
-/// Channels and categories that are off unless a user switches them on; `none` for none.
-fn defaults(environment: &Environment) -> Defaults {
-    let names = environment.list(&["NOTIFICATIONS_DEFAULT_OFF"]);
-    let names = names.unwrap_or_else(|| ["sms", "marketing"].map(str::to_owned).to_vec());
-    Defaults::off(&names.into_iter().filter(|name| name != "none").collect::<Vec<_>>())
 }
 
 fn sms(environment: &Environment) -> Result<Result<SmsConfig, String>, ConfigurationError> {

@@ -6,10 +6,10 @@ use super::finding::{Finding, Trouble};
 use crate::context::Context;
 use crate::docker::Observed;
 use crate::error::Error;
-use crate::state::StateError;
+use crate::state::{Ending, StateError, UnreadableRecord, plugin_of};
 
 /// What cleans what a record describes.
-const CLEAN: &str = "clean it up: nself plugin status";
+const CLEAN: &str = "recover: nself plugin status --repair";
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -18,6 +18,10 @@ pub(super) struct Leftovers {
     pub(super) unfinished: Vec<String>,
     /// Plugins that another command works on just now.
     pub(super) at_work: Vec<String>,
+    /// Files among the records that this version cannot read.
+    pub(super) unreadable: Vec<UnreadableRecord>,
+    /// Containers that the engine created for transactions that were rolled back, by name.
+    pub(super) late: Vec<String>,
     /// Staging folders that no transaction owns.
     pub(super) stray_staging: Vec<String>,
     /// Our containers that no receipt knows, by name.
@@ -26,12 +30,16 @@ pub(super) struct Leftovers {
     pub(super) of_other_homes: Vec<String>,
     /// Receipts that cannot be read, and what else of the state cannot.
     pub(super) troubles: Vec<Trouble>,
+    /// Whether records, staging folders or receipts could not even be listed.
+    pub(super) is_incomplete: bool,
 }
 
 /// Looks at records, staging folders, receipts and, as far as the engine told, containers.
 pub(super) fn gather(cx: &Context, observed: Option<&Observed>, of_other_homes: Vec<String>) -> Leftovers {
     let mut found = Leftovers { of_other_homes, ..Leftovers::default() };
-    let records = found.or_trouble(cx.state.unfinished());
+    let journal = found.or_trouble(cx.state.journal());
+    found.unreadable = journal.unreadable;
+    let records = journal.records;
     for record in &records {
         let plugin = record.plugin.as_str().to_owned();
         if cx.state.is_locked(record.plugin.as_str()) {
@@ -41,8 +49,7 @@ pub(super) fn gather(cx: &Context, observed: Option<&Observed>, of_other_homes: 
         }
     }
     for stray in found.or_trouble(cx.state.stray_staging()) {
-        let plugin = stray.split('.').next().unwrap_or_default();
-        if records.iter().all(|record| record.id != stray) && !cx.state.is_locked(plugin) {
+        if !plugin_of(&stray).is_some_and(|plugin| cx.state.is_locked(plugin)) {
             found.stray_staging.push(stray);
         }
     }
@@ -53,7 +60,13 @@ pub(super) fn gather(cx: &Context, observed: Option<&Observed>, of_other_homes: 
             && !cx.state.is_locked(&container.plugin)
     };
     let containers = observed.map(|observed| observed.containers.as_slice()).unwrap_or_default();
-    found.orphans = containers.iter().filter(is_orphan).map(|container| container.name.clone()).collect();
+    let undone = found.or_trouble(cx.state.ended(Ending::Undone));
+    let is_late = |container: &&crate::docker::ObservedContainer| {
+        undone.iter().any(|record| record.id == container.transaction) && !container.config_hash.is_empty()
+    };
+    let (late, orphans) = containers.iter().filter(is_orphan).partition::<Vec<_>, _>(is_late);
+    found.late = late.iter().map(|container| container.name.clone()).collect();
+    found.orphans = orphans.iter().map(|container| container.name.clone()).collect();
     found
 }
 
@@ -67,7 +80,7 @@ fn known(cx: &Context, found: &mut Leftovers) -> BTreeSet<(String, String)> {
                     known.insert((project.clone(), receipt.plugin.as_str().to_owned()));
                 }
                 Err(error) => {
-                    if let StateError::BrokenReceipt { path, .. } = &error {
+                    if let StateError::BrokenReceipt { path, .. } | StateError::LaterReceipt { path, .. } = &error {
                         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
                         known.insert((project.clone(), name));
                     }
@@ -82,6 +95,7 @@ fn known(cx: &Context, found: &mut Leftovers) -> BTreeSet<(String, String)> {
 impl Leftovers {
     fn or_trouble<T: Default>(&mut self, result: Result<T, StateError>) -> T {
         result.unwrap_or_else(|error| {
+            self.is_incomplete = true;
             self.troubles.push(Error::from(error).into());
             T::default()
         })
@@ -94,6 +108,21 @@ pub(super) fn judge(found: &Leftovers) -> Vec<Finding> {
     for plugin in &found.unfinished {
         let message = "an interrupted command left things of it behind";
         findings.push(Finding::warning("leftovers", plugin.clone(), message).mend(CLEAN));
+    }
+    for file in &found.unreadable {
+        let name = file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let message = format!("the record `{}` cannot be read: {}", file.path.display(), file.reason);
+        let mend = match file.plugin() {
+            Some(plugin) => {
+                format!("use the version that wrote it, or give it up: nself plugin status --repair {plugin} --yes")
+            }
+            None => format!("move it away: mv {} /tmp", crate::ui::shell_path(&file.path)),
+        };
+        findings.push(Finding::warning("leftovers", name, message).mend(mend));
+    }
+    for name in &found.late {
+        let message = "a container of an interrupted command, created after that was rolled back";
+        findings.push(Finding::warning("leftovers", name.clone(), message).mend(CLEAN));
     }
     for folder in &found.stray_staging {
         let message = "an interrupted command left its staging folder behind";
@@ -114,7 +143,8 @@ pub(super) fn judge(found: &Leftovers) -> Vec<Finding> {
     for plugin in &found.at_work {
         findings.push(Finding::ok("leftovers", plugin.clone(), "another command is at work on it"));
     }
-    if findings.iter().all(|finding| finding.check != "leftovers") {
+    // What could not be looked at is reported above, and nothing is known of it.
+    if !found.is_incomplete && findings.iter().all(|finding| finding.check != "leftovers") {
         findings.push(Finding::ok("leftovers", "", "nothing is left of earlier failures"));
     }
     findings
@@ -145,6 +175,13 @@ mod tests {
         let hints: Vec<&str> = findings.iter().filter_map(|finding| finding.hint.as_deref()).collect();
         assert_eq!(hints[..3], [CLEAN, CLEAN, "remove it: docker rm -f demo_plugin_c"]);
         assert_eq!(hints.len(), 4);
+    }
+
+    #[test]
+    fn what_could_not_be_listed_is_not_called_clean() {
+        let trouble = Trouble { message: "could not list the records".into(), hint: None };
+        let findings = judge(&Leftovers { troubles: vec![trouble], is_incomplete: true, ..Leftovers::default() });
+        assert!(findings.iter().all(|finding| finding.level == Level::Failed));
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub(super) async fn find_current(
     }
     let container = before.container_of(shared, target.name.as_str());
     let is_as_wanted = container
+        .filter(|found| found.name == shared.project.object_name(target.name.as_str()))
         .is_some_and(|found| found.is_running() && !found.fails_its_check && found.config_hash == now.config_hash);
     if !is_as_wanted {
         return Ok(None);

@@ -145,12 +145,12 @@ async fn with_targets<T>(
     let mut specs = specs(arguments)?;
     let flags = parse_variables(&arguments.env)?;
     let home = cx.state.home_id()?;
-    undo::recover(cx).await?;
     let http = Http::new(arguments.registries.allow_http)?;
     let catalog = registries::catalog(cx, &arguments.registries, &http)?;
     for set in arguments.sets.names() {
         specs.extend(super::sets::plugins(&catalog, &set).await?.iter().map(PluginSpec::of));
     }
+    recover(cx, request, &specs).await;
     let finder = Finder {
         cx,
         catalog: &catalog,
@@ -159,7 +159,7 @@ async fn with_targets<T>(
         force: arguments.force,
         is_renewal: *is_renewal,
     };
-    let mut named: BTreeSet<PluginName> = specs.iter().filter_map(|(_, spec)| spec.name().cloned()).collect();
+    let mut named = named(&specs);
     let mut found = tokio::select! {
         found = finder.find(specs) => found,
         () = cx.interrupt.wanted() => return Err(Error::Interrupted),
@@ -199,6 +199,16 @@ async fn with_targets<T>(
         found.retain(|entry| !is_denied(entry));
     }
     work(&shared, found).await
+}
+
+async fn recover(cx: &Context, request: &Request<'_>, specs: &[(String, PluginSpec)]) {
+    if !request.arguments.dry_run {
+        undo::recover_named(cx, &request.project.name, named(specs)).await;
+    }
+}
+
+fn named(specs: &[(String, PluginSpec)]) -> BTreeSet<PluginName> {
+    specs.iter().filter_map(|(_, spec)| spec.name().cloned()).collect()
 }
 
 /// What only manifests name, and the services that plugins need. Without an engine nothing can be done for any of them, and

@@ -2,10 +2,9 @@
 //! check has passed; from there on `apply` keeps what it needs to undo it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::os::unix::fs::MetadataExt;
 use std::sync::{Mutex, OnceLock};
 
-use crate::apply::{self, Job, Order, Progress};
+use crate::apply::{self, Job, Order, Progress, Proven};
 use crate::context::Context;
 use crate::docker::{Docker, EngineError, Observed, ObservedContainer, label};
 use crate::environment::{Assembled, Variables, assemble};
@@ -20,7 +19,7 @@ use crate::package::{Package, VerifyPolicy};
 use crate::plan::{self, Activation, ImageNeed, Plan, Situation, Wanted};
 use crate::preflight;
 use crate::project::Project;
-use crate::state::{Lock, Receipt};
+use crate::state::{Lock, Receipt, StateError};
 use crate::ui::Event;
 use crate::undo;
 use crate::values::Values;
@@ -99,9 +98,15 @@ pub(super) struct Before {
 }
 
 impl Before {
+    /// Whether nothing of the plugin was there.
+    fn is_new(&self, shared: &Shared<'_>, plugin: &PluginName) -> bool {
+        self.receipt.is_none() && self.container_of(shared, plugin.as_str()).is_none()
+    }
+
     /// The plugin's container.
     pub(super) fn container_of(&self, shared: &Shared<'_>, plugin: &str) -> Option<&ObservedContainer> {
-        self.observed.container(&shared.project.object_name(plugin))
+        let listed = self.receipt.as_ref().and_then(|receipt| receipt.container_in(&self.observed));
+        listed.or_else(|| self.observed.container(&shared.project.object_name(plugin)))
     }
 }
 
@@ -116,7 +121,9 @@ pub(super) async fn install(shared: &Shared<'_>, target: &Target, order: &Order)
         Some(lock) => lock,
         None => cx.lock(&target.name).await?,
     };
-    undo::recover_plugin(cx, target.name.as_str()).await?;
+    if !shared.dry_run {
+        undo::recover_plugin(cx, &shared.project.name, &target.name).await?;
+    }
     for _ in 1..BEGINNINGS {
         match attempt(shared, target, order).await {
             // Another home shares its images, another plugin's undo the network: this plugin's lock does not keep them.
@@ -156,8 +163,7 @@ async fn attempt(shared: &Shared<'_>, target: &Target, order: &Order) -> Result<
     let outcome = stage_and_apply(shared, (target, order), &before, &transaction).await;
     if outcome.is_err() || shared.dry_run {
         // Where an undo was incomplete, the record stays and with it the staging folder.
-        let is_recorded = cx.state.unfinished()?.iter().any(|record| record.id == transaction);
-        if !is_recorded {
+        if !cx.state.is_open(&transaction) {
             fs::remove_tree(&cx.state.staging(&transaction))?;
         }
     }
@@ -168,7 +174,7 @@ fn receipt_before(shared: &Shared<'_>, target: &Target) -> Result<Option<Receipt
     match shared.cx.state.receipt(&shared.project.name, &target.name) {
         Ok(receipt) => Ok(receipt),
         // A broken receipt must not stand in the way of the installation that mends it.
-        Err(error) if shared.force => {
+        Err(error @ StateError::BrokenReceipt { .. }) if shared.force => {
             shared.cx.reporter.event(Event::Warning { text: &error.to_string() });
             Ok(None)
         }
@@ -189,9 +195,7 @@ async fn stage_and_apply(
     let recipe = Recipe::choose(&package).map_err(refused)?;
     let variables = variables(shared, &before.values);
     let assembled = assemble(package.manifest(), &variables, &shared.services, &shared.generator(before));
-    for note in assembled.notes.iter().filter(|note| !note.is_required()) {
-        cx.reporter.event(Event::Warning { text: &note.to_string() });
-    }
+    assembled.notes.iter().filter(|note| !note.is_required()).for_each(|note| cx.warn(&note.to_string()));
     let (wanted, left_out) = want(shared, (package.manifest(), package.digest()), &assembled, before, transaction)?;
     let image = check_and_find_image(shared, target, (&wanted, &assembled, before), (&recipe, &package)).await?;
     let activation = activation(cx, &package, before.receipt.as_ref())?;
@@ -203,13 +207,14 @@ async fn stage_and_apply(
         activate: activation.clone(),
         had_network: shared.had_network.get().copied().unwrap_or(false),
         other_projects: other_projects(cx, &shared.project.name, &target.name)?,
+        is_unhealthy: is_unhealthy(shared, before, &target.name).await,
     };
     let (mut plan, undo) = plan::install(&wanted, &situation);
     for LeftOut { text, .. } in left_out.iter().filter(|port| port.is_asked_for && !shared.dry_run) {
-        cx.reporter.event(Event::Warning { text });
+        cx.warn(text);
     }
     plan.notes.extend(left_out.into_iter().map(|port| port.text));
-    let is_new = before.receipt.is_none() && before.container_of(shared, target.name.as_str()).is_none();
+    let is_new = before.is_new(shared, &target.name);
     if shared.dry_run {
         return planned(plan, order, is_new).await;
     }
@@ -229,12 +234,9 @@ async fn stage_and_apply(
         secrets: secrets(package.manifest(), &assembled),
     };
     let mut written = None;
-    let proven = apply::run(cx, &job, |proven| {
-        let receipt = receipt(shared, target, &package, (&wanted, &situation, &assembled), proven);
-        written = Some(receipt.clone());
-        receipt
-    })
-    .await?;
+    let facts = (&wanted, &situation, &assembled);
+    let write = |proven: &Proven| written.insert(receipt(shared, target, &package, facts, proven)).clone();
+    let proven = apply::run(cx, &job, write).await?;
     let receipt = written.ok_or(Error::Interrupted)?;
     Ok(Outcome::Installed {
         how: how(shared, before, &wanted, activation.is_some()),
@@ -244,6 +246,15 @@ async fn stage_and_apply(
         passed_over: target.passed_over.clone(),
         unset: unset(package.manifest(), &assembled),
     })
+}
+
+/// Whether the earlier version runs and does not answer well: then it need not after a rollback.
+async fn is_unhealthy(shared: &Shared<'_>, before: &Before, plugin: &PluginName) -> bool {
+    let is_running = before.container_of(shared, plugin.as_str()).is_some_and(ObservedContainer::is_running);
+    match before.receipt.as_ref().and_then(Receipt::probe) {
+        Some(probe) if is_running => !probe.ask().await.is_usable(),
+        _ => false,
+    }
 }
 
 /// A plan that could be carried out, when those of the plugins that it needs could be, and of one for which it comes along.
@@ -394,7 +405,6 @@ fn activation(cx: &Context, package: &Package, receipt: Option<&Receipt>) -> Res
     if package.root() == active {
         return Ok(None);
     }
-    let metadata = std::fs::symlink_metadata(package.root()).map_err(fs::failed("look at", package.root()))?;
     let is_link = std::fs::symlink_metadata(&active).is_ok_and(|metadata| metadata.is_symlink());
     if is_link {
         return Err(Error::Preflight(vec![preflight::package_is_link(&manifest.name, &active)]));
@@ -405,7 +415,6 @@ fn activation(cx: &Context, package: &Package, receipt: Option<&Receipt>) -> Res
     let earlier = earlier.or_else(|| receipt.map(|receipt| receipt.version.clone())).filter(|_| active.exists());
     Ok(Some(Activation {
         staged: package.root().to_path_buf(),
-        staged_inode: metadata.ino(),
         keep_earlier_at: earlier.filter(|_| is_kept).map(|version| cx.state.earlier_package(&manifest.name, &version)),
         active,
     }))

@@ -16,7 +16,7 @@ pub(crate) use engine::Engine;
 pub(crate) use oracle::State;
 pub(crate) use packages::{Archive, Package, archive_of};
 pub(crate) use proxy::{Fault, Proxy};
-pub(crate) use sandbox::{Outcome, Running, Sandbox, unique, write_program};
+pub(crate) use sandbox::{Outcome, Running, Sandbox, send, unique, write_program};
 pub(crate) use schema::assert_valid_output;
 pub(crate) use server::{Answer, Registry, Server};
 pub(crate) use terminal::exit_code;

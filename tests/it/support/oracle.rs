@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 use super::engine::Engine;
 use super::sandbox::Sandbox;
 
-/// What may differ without anything having been left: locks, caches and the id of the home.
-const UNCOUNTED: &[&str] = &[".nself/locks", ".nself/cache", ".nself/home-id"];
+/// What may differ without anything having been left: locks, caches, the id of the home, and the journal's transactions
+/// that ended.
+const UNCOUNTED: &[&str] =
+    &[".nself/locks", ".nself/cache", ".nself/home-id", ".nself/transactions/undone", ".nself/transactions/finished"];
 
 /// The longest file, in bytes, that is compared by its text.
 const LONGEST_TEXT: u64 = 64 * 1024;
@@ -97,7 +99,7 @@ impl State {
             .filter(|thing| {
                 thing.contains("/transactions/")
                     || thing.contains("/.staging/")
-                    || (thing.starts_with("container") && (thing.ends_with("-next") || thing.ends_with("-prev")))
+                    || (thing.starts_with("container") && (thing.contains(".next.") || thing.contains(".prev.")))
             })
             .collect();
         assert!(unfinished.is_empty(), "left of a transaction: {unfinished:?}\n{context}");

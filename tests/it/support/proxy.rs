@@ -41,6 +41,7 @@ struct Plan {
     has_fired: bool,
     is_stopped: bool,
     is_released: bool,
+    is_held_done: bool,
     mutating: Vec<String>,
 }
 
@@ -109,6 +110,13 @@ impl Proxy {
     /// Lets a held request go on.
     pub(crate) fn release(&self) {
         self.shared.plan.lock().unwrap().is_released = true;
+    }
+
+    /// Waits until the engine has done what was held.
+    pub(crate) fn wait_for_held(&self) {
+        super::wait_until("the held request is done", Duration::from_mins(1), || {
+            self.shared.plan.lock().unwrap().is_held_done
+        });
     }
 
     /// The requests since the last `arm` or `disarm` that change something on the engine.
@@ -199,7 +207,9 @@ fn pass(mut client: UnixStream, shared: &Shared) -> std::io::Result<()> {
             while !shared.plan.lock().unwrap().is_released {
                 std::thread::sleep(Duration::from_millis(10));
             }
-            forward(client, &head, &rest, Reply::Passed)
+            let outcome = forward(client, &head, &rest, Reply::Awaited);
+            shared.plan.lock().unwrap().is_held_done = true;
+            outcome
         }
     }
 }
@@ -259,23 +269,33 @@ fn drain(client: &UnixStream) -> std::io::Result<()> {
 enum Reply {
     Passed,
     Swallowed,
+    /// Passed on if the client is still there; the request does not end with it.
+    Awaited,
 }
 
 fn forward(mut client: UnixStream, head: &str, rest: &[u8], reply: Reply) -> std::io::Result<()> {
     let mut engine = UnixStream::connect(socket_path())?;
     engine.write_all(head.as_bytes())?;
     engine.write_all(rest)?;
+    let is_build = head.contains("/build?");
     let (mut from_client, mut to_engine) = (client.try_clone()?, engine.try_clone()?);
     std::thread::spawn(move || {
         let _ = std::io::copy(&mut from_client, &mut to_engine);
-        // A client that goes away ends its request.
-        let _ = to_engine.shutdown(std::net::Shutdown::Both);
+        // A client that goes away ends its request; of a build it had more to send.
+        if reply != Reply::Awaited || is_build {
+            let _ = to_engine.shutdown(std::net::Shutdown::Both);
+        }
     });
     match reply {
+        Reply::Awaited => {
+            let mut answer = Vec::new();
+            engine.read_to_end(&mut answer)?;
+            client.write_all(&answer)?;
+        }
         Reply::Passed => std::io::copy(&mut engine, &mut client).map(drop)?,
         Reply::Swallowed => std::io::copy(&mut engine, &mut std::io::sink()).map(drop)?,
     }
-    if reply == Reply::Passed {
+    if reply != Reply::Swallowed {
         client.shutdown(std::net::Shutdown::Both)?;
     }
     Ok(())

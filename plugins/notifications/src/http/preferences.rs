@@ -14,7 +14,7 @@ use crate::state::App;
 pub(super) async fn show(State(app): Shared, Path(user_id): Path<String>) -> Result<Json<Value>, Failure> {
     check_name("userId", &user_id)?;
     let preferences = app.store.preferences(&user_id).await.map_err(failed)?;
-    Ok(Json(preferences.to_document(&user_id, &app.config.defaults)))
+    Ok(Json(preferences.to_document(&user_id)))
 }
 
 /// `POST` or `PUT /preferences/:userId`: a part is merged into what is there.
@@ -27,7 +27,7 @@ pub(super) async fn merge(
     let partial = read_merge(fields).map_err(|details| invalid(&details))?;
     let changed = app.store.change_preferences(&user_id, |preferences| preferences.merge(&partial)).await;
     let preferences = changed.map_err(failed)?.map_err(|why| fault("preferences", &why))?;
-    Ok(Json(json!({"success": true, "preferences": preferences.to_document(&user_id, &app.config.defaults)})))
+    Ok(Json(json!({"success": true, "preferences": preferences.to_document(&user_id)})))
 }
 
 /// `GET /api/preferences/:userId`.

@@ -28,52 +28,18 @@ pub(crate) struct Preferences {
     /// What was merged together, in the words of the root routes.
     document: Map<String, Value>,
     rules: Vec<Rule>,
-    /// What was stored and could not be read. It may hold opt-outs: nothing counts as wanted that was not switched on
-    /// since.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unreadable: Option<String>,
-}
-
-/// What is off for users who said nothing about it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Defaults {
-    channels: Vec<Channel>,
-    categories: Vec<String>,
-}
-
-impl Defaults {
-    /// Reads names of channels and categories.
-    pub(crate) fn off(names: &[String]) -> Self {
-        let mut defaults = Self::default();
-        for name in names {
-            match Channel::parse(name) {
-                Some(channel) => defaults.channels.push(channel),
-                None => defaults.categories.push(name.clone()),
-            }
-        }
-        defaults
-    }
-
-    /// Whether a category is off. In-app messages disturb nobody: no category is off there.
-    fn category_is_off(&self, channel: Channel, category: &str) -> bool {
-        channel != Channel::InApp && self.categories.iter().any(|off| off.eq_ignore_ascii_case(category))
-    }
 }
 
 /// What a user wants of one category on one channel, in the words of `/api/preferences`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Rule {
-    #[serde(default)]
     pub(crate) id: String,
     pub(crate) channel: String,
     pub(crate) category: String,
     pub(crate) enabled: bool,
     pub(crate) frequency: String,
-    #[serde(default)]
     pub(crate) metadata: Value,
-    #[serde(default)]
     pub(crate) created_at: i64,
-    #[serde(default)]
     pub(crate) updated_at: i64,
 }
 
@@ -97,29 +63,9 @@ pub(crate) enum Verdict {
 }
 
 impl Preferences {
-    /// Reads what is stored. Of what cannot be read as a whole, the readable rules and switches hold.
+    /// The document and rules as they are stored.
     pub(crate) fn from_json(text: &str) -> Self {
-        let mut stored: Value = serde_json::from_str(text).unwrap_or_default();
-        // A list would be taken for the fields in their order.
-        if let Some(preferences) = stored.is_object().then(|| serde_json::from_value(stored.clone()).ok()).flatten() {
-            return preferences;
-        }
-        let document = match stored.get_mut("document").map(Value::take) {
-            Some(Value::Object(document)) => document,
-            _ => Map::new(),
-        };
-        let rules = match stored.get_mut("rules").map(Value::take) {
-            Some(Value::Array(rules)) => {
-                rules.into_iter().filter_map(|rule| serde_json::from_value(rule).ok()).collect()
-            }
-            _ => Vec::new(),
-        };
-        Self { document, rules, unreadable: Some(text.to_owned()) }
-    }
-
-    /// Whether something that was stored could not be read.
-    pub(crate) fn is_unreadable(&self) -> bool {
-        self.unreadable.is_some()
+        serde_json::from_str(text).unwrap_or_default()
     }
 
     pub(crate) fn to_json(&self) -> String {
@@ -127,8 +73,8 @@ impl Preferences {
     }
 
     /// Whether, and when, a delivery may go out that would leave at this time. `quiet_hours` is the operator's switch.
-    pub(crate) fn judge(&self, subject: Subject<'_>, defaults: &Defaults, at: i64, quiet_hours: bool) -> Verdict {
-        if let Some(why) = self.refusal(subject, defaults) {
+    pub(crate) fn judge(&self, subject: Subject<'_>, at: i64, quiet_hours: bool) -> Verdict {
+        if let Some(why) = self.refusal(subject) {
             return Verdict::Refused(why);
         }
         // In-app messages disturb nobody; what was asked for by doing something is waited for.
@@ -145,7 +91,7 @@ impl Preferences {
         }
     }
 
-    fn refusal(&self, subject: Subject<'_>, defaults: &Defaults) -> Option<String> {
+    fn refusal(&self, subject: Subject<'_>) -> Option<String> {
         let channel = subject.channel.as_str();
         if let Some(rule) = self.rule(channel, subject.category) {
             let is_on = rule.enabled && rule.frequency != "disabled";
@@ -155,28 +101,16 @@ impl Preferences {
         if subject.category == TRANSACTIONAL {
             return None;
         }
-        let find =
-            |field: &str, name: &str| self.document.get(field)?.get(name).and_then(|entry| switch(entry, channel));
-        let category = find("categories", subject.category);
-        for (name, switch) in [(subject.category, category), (subject.kind, find("types", subject.kind))] {
-            if switch == Some(false) {
+        for (field, name) in [("categories", subject.category), ("types", subject.kind)] {
+            if self.document.get(field).and_then(|entries| entries.get(name)).and_then(|entry| switch(entry, channel))
+                == Some(false)
+            {
                 return Some(format!("the user has switched off {channel} for `{name}`"));
             }
         }
-        let wants_channel = find("channels", channel);
-        let wants_category = category == Some(true);
-        if wants_channel == Some(false) {
-            return Some(format!("the user has switched off {channel}"));
-        }
-        if defaults.category_is_off(subject.channel, subject.category) && !wants_category {
-            return Some(format!("messages of category `{}` are off unless the user wants them", subject.category));
-        }
-        let is_wanted = wants_category || wants_channel == Some(true);
-        if defaults.channels.contains(&subject.channel) && !is_wanted {
-            return Some(format!("{channel} is off unless the user wants it"));
-        }
-        let is_unknown = self.is_unreadable() && !is_wanted;
-        is_unknown.then(|| "the user's preferences cannot be read".to_owned())
+        let channels = self.document.get("channels");
+        let is_on = channels.and_then(|channels| channels.get(channel)).and_then(|entry| switch(entry, channel));
+        (is_on == Some(false)).then(|| format!("the user has switched off {channel}"))
     }
 
     /// The rule for a channel and a category, or else for the channel and any category; a message that was asked for
@@ -296,65 +230,14 @@ mod tests {
     }
 
     fn is_refused(preferences: &Preferences, channel: Channel, category: &str) -> bool {
-        matches!(preferences.judge(subject(channel, category), &Defaults::default(), 0, true), Verdict::Refused(_))
+        matches!(preferences.judge(subject(channel, category), 0, true), Verdict::Refused(_))
     }
 
     #[test]
     fn everything_is_wanted_until_the_user_says_otherwise() {
         for channel in Channel::ALL {
-            let verdict = Preferences::default().judge(subject(channel, "marketing"), &Defaults::default(), 0, true);
-            assert_eq!(verdict, Verdict::Now);
+            assert_eq!(Preferences::default().judge(subject(channel, "marketing"), 0, true), Verdict::Now);
         }
-    }
-
-    #[test]
-    fn what_is_off_by_default_goes_out_once_it_is_wanted() {
-        let defaults = Defaults::off(&["sms".to_owned(), "marketing".to_owned()]);
-        let is_refused = |preferences: &Preferences, channel, category| {
-            matches!(preferences.judge(subject(channel, category), &defaults, 0, true), Verdict::Refused(_))
-        };
-        let silent = Preferences::default();
-        assert!(is_refused(&silent, Channel::Sms, "system") && is_refused(&silent, Channel::Email, "marketing"));
-        for (channel, category) in [
-            (Channel::Sms, TRANSACTIONAL),
-            (Channel::InApp, "marketing"),
-            (Channel::Email, "system"),
-            (Channel::Push, "x"),
-        ] {
-            assert!(!is_refused(&silent, channel, category), "{channel} {category}");
-        }
-        let asked =
-            with(json!({"channels": {"sms": true, "email": true}, "categories": {"marketing": {"push": true}}}));
-        assert!(!is_refused(&asked, Channel::Sms, "system") && !is_refused(&asked, Channel::Push, "marketing"));
-        assert!(is_refused(&asked, Channel::Email, "marketing") && is_refused(&asked, Channel::Sms, "marketing"));
-        let mut ruled = Preferences::default();
-        ruled.set_rules(vec![rule("sms", "all", true, "immediate")]).expect("few");
-        assert!(!is_refused(&ruled, Channel::Sms, "system"));
-    }
-
-    #[test]
-    fn preferences_that_cannot_be_read_keep_their_opt_outs() {
-        let stored = json!({"document": {"channels": {"push": false}, "categories": {"news": {"email": true}}},
-            "rules": [{"channel": "email", "category": "alert", "enabled": false, "frequency": "immediate"}, {"channel": 7}]});
-        for text in ["{", "[]", "null", &stored.to_string(), "{\"document\": 7}", ""] {
-            let mut preferences = Preferences::from_json(text);
-            assert!(preferences.is_unreadable(), "{text}");
-            for channel in [Channel::Email, Channel::Sms, Channel::Push] {
-                assert!(is_refused(&preferences, channel, "system"), "{channel} with {text}");
-                assert!(!is_refused(&preferences, channel, TRANSACTIONAL), "{channel} with {text}");
-            }
-            // A later word holds, and nothing is forgotten when it is stored.
-            let Value::Object(on) = json!({"channels": {"email": true}}) else { panic!() };
-            preferences.merge(&on).expect("small");
-            let again = Preferences::from_json(&preferences.to_json());
-            assert!(
-                !is_refused(&again, Channel::Email, "system") && is_refused(&again, Channel::Sms, "system"),
-                "{text}"
-            );
-        }
-        let partly = Preferences::from_json(&stored.to_string());
-        assert!(!is_refused(&partly, Channel::Email, "news") && is_refused(&partly, Channel::Email, "alert"));
-        assert!(!Preferences::from_json("{}").is_unreadable());
     }
 
     #[test]
@@ -409,10 +292,10 @@ mod tests {
         let mut preferences = Preferences::default();
         preferences.set_rules(vec![rule("email", "system", true, "hourly")]).expect("few");
         let hour = 3_600_000;
-        let verdict = preferences.judge(subject(Channel::Email, "system"), &Defaults::default(), hour + 5, true);
+        let verdict = preferences.judge(subject(Channel::Email, "system"), hour + 5, true);
         assert_eq!(verdict, Verdict::Later(2 * hour, Some("hourly")));
         let urgent = Subject { priority: Priority::from_number(1), ..subject(Channel::Email, "system") };
-        assert_eq!(preferences.judge(urgent, &Defaults::default(), hour + 5, true), Verdict::Now);
+        assert_eq!(preferences.judge(urgent, hour + 5, true), Verdict::Now);
     }
 
     #[test]

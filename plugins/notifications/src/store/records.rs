@@ -56,12 +56,12 @@ impl Webhook {
 impl Store {
     pub(crate) async fn stored_templates(&self) -> Result<Vec<Template>, DatabaseError> {
         let sql = "SELECT document FROM np_notifications_templates ORDER BY name";
-        self.database.query(sql, Vec::new()).await?.iter().map(read_template).collect()
+        Ok(self.database.query(sql, Vec::new()).await?.iter().filter_map(read_template).collect())
     }
 
     pub(crate) async fn stored_template(&self, name: &str) -> Result<Option<Template>, DatabaseError> {
         let sql = "SELECT document FROM np_notifications_templates WHERE name = $1";
-        self.database.query(sql, values![name]).await?.first().map(read_template).transpose()
+        Ok(self.database.query(sql, values![name]).await?.first().and_then(read_template))
     }
 
     pub(crate) async fn store_template(&self, template: &Template, now: i64) -> Result<u64, DatabaseError> {
@@ -89,18 +89,15 @@ impl Store {
         let sql = "SELECT id, user_id, url, events, secret, created_at FROM np_notifications_webhooks
             WHERE user_id = $1 ORDER BY created_at LIMIT 1000";
         let rows = self.database.query(sql, values![user_id]).await?;
-        let read = |row: &Row| {
-            let events = row.text("events")?;
-            Ok(Webhook {
-                id: row.text("id")?,
-                user_id: row.text("user_id")?,
-                url: row.text("url")?,
-                events: events.split(',').filter(|event| !event.is_empty()).map(str::to_owned).collect(),
-                secret: row.text("secret")?,
-                created_at: row.number("created_at")?,
-            })
+        let read = |row: &Row| Webhook {
+            id: row.text(0),
+            user_id: row.text(1),
+            url: row.text(2),
+            events: row.text(3).split(',').filter(|event| !event.is_empty()).map(str::to_owned).collect(),
+            secret: row.text(4),
+            created_at: row.number(5),
         };
-        rows.iter().map(read).collect()
+        Ok(rows.iter().map(read).collect())
     }
 
     pub(crate) async fn remove_webhook(&self, id: &str) -> Result<bool, DatabaseError> {
@@ -126,22 +123,20 @@ impl Store {
              WHERE id IN (SELECT id FROM np_notifications_webhook_calls WHERE due_at <= $2
                 ORDER BY due_at LIMIT $3 {})
              RETURNING id, event, payload, attempts,
-                (SELECT url FROM np_notifications_webhooks WHERE id = webhook_id) AS url,
-                (SELECT secret FROM np_notifications_webhooks WHERE id = webhook_id) AS secret",
+                (SELECT url FROM np_notifications_webhooks WHERE id = webhook_id),
+                (SELECT secret FROM np_notifications_webhooks WHERE id = webhook_id)",
             self.database.skip_locked()
         );
         let rows = self.database.query(sql, values![again_at, now, most]).await?;
-        let read = |row: &Row| {
-            Ok(WebhookCall {
-                id: row.text("id")?,
-                event: row.text("event")?,
-                payload: row.text("payload")?,
-                attempts: row.number("attempts")?,
-                url: row.text("url")?,
-                secret: row.text("secret")?,
-            })
+        let read = |row: &Row| WebhookCall {
+            id: row.text(0),
+            event: row.text(1),
+            payload: row.text(2),
+            attempts: row.number(3),
+            url: row.text(4),
+            secret: row.text(5),
         };
-        rows.iter().map(read).collect()
+        Ok(rows.iter().map(read).collect())
     }
 
     /// Forgets a call that has arrived, or that nobody tries any more.
@@ -171,13 +166,12 @@ impl Store {
     }
 
     pub(crate) async fn count_push_subscriptions(&self, user_id: &str) -> Result<i64, DatabaseError> {
-        let sql = "SELECT COUNT(*) AS subscriptions FROM np_notifications_push_subscriptions WHERE user_id = $1";
-        let rows = self.database.query(sql, values![user_id]).await?;
-        rows.first().map_or(Ok(0), |row| row.number("subscriptions"))
+        let sql = "SELECT COUNT(*) FROM np_notifications_push_subscriptions WHERE user_id = $1";
+        Ok(self.database.query(sql, values![user_id]).await?.first().map_or(0, |row| row.number(0)))
     }
 }
 
-fn read_template(row: &Row) -> Result<Template, DatabaseError> {
-    let template: Template = row.json("document")?;
-    Ok(Template { source: "stored".to_owned(), ..template })
+fn read_template(row: &Row) -> Option<Template> {
+    let template: Template = serde_json::from_str(&row.text(0)).ok()?;
+    Some(Template { source: "stored".to_owned(), ..template })
 }

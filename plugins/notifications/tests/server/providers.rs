@@ -124,7 +124,7 @@ async fn an_sms_goes_to_an_interface_of_twilios_shape() {
         .with("NOTIFICATIONS_TWILIO_BASE_URL", &twilio.url)
         .started()
         .await;
-    let message = |phone: &str| json!({"userId": "u", "channel": "sms", "category": "transactional", "to": {"phone_number": phone}, "content": {"body": "Hallo & Grüße"}});
+    let message = |phone: &str| json!({"userId": "u", "channel": "sms", "to": {"phone_number": phone}, "content": {"body": "Hallo & Grüße"}});
     let id = server.send(&message("+15550002")).await;
     server.until_status(&id, "sent").await;
     let asked = twilio.asked("/2010-04-01/Accounts/AC1/Messages.json");

@@ -126,12 +126,6 @@ impl Server {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
-    /// Gives it another port, as another container has another name.
-    pub(crate) fn move_to_another_port(&mut self) {
-        self.port = free_port();
-        self.environment.insert("NOTIFICATIONS_PORT".to_owned(), self.port.to_string());
-    }
-
     /// Ends it without a word, as kill -9 does.
     pub(crate) fn kill(&mut self) {
         let mut process = self.process.take().expect("it runs");

@@ -31,6 +31,9 @@ _nself() {
             nself,restart)
                 cmd="nself__subcmd__restart"
                 ;;
+            nself,self-update)
+                cmd="nself__subcmd__self__subcmd__update"
+                ;;
             nself,start)
                 cmd="nself__subcmd__start"
                 ;;
@@ -131,7 +134,7 @@ _nself() {
 
     case "${cmd}" in
         nself)
-            opts="-q -v -h -V --json --quiet --verbose --color --project --project-dir --timeout --help --version plugin plugins logs status start stop restart doctor"
+            opts="-q -v -h -V --json --quiet --verbose --color --project --project-dir --timeout --help --version plugin plugins logs status start stop restart doctor self-update"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1020,6 +1023,36 @@ _nself() {
             ;;
         nself__subcmd__restart)
             opts="-a -q -v -h --all --json --quiet --verbose --color --project --project-dir --timeout --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --project)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --project-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nself__subcmd__self__subcmd__update)
+            opts="-q -v -h --check --json --quiet --verbose --color --project --project-dir --timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

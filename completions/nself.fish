@@ -43,6 +43,7 @@ complete -c nself -n "__fish_nself_needs_command" -f -a "start" -d 'Start stoppe
 complete -c nself -n "__fish_nself_needs_command" -f -a "stop" -d 'Stop plugins (without a backend CLI)'
 complete -c nself -n "__fish_nself_needs_command" -f -a "restart" -d 'Restart plugins (without a backend CLI)'
 complete -c nself -n "__fish_nself_needs_command" -f -a "doctor" -d 'Check all that an installation needs (without a backend CLI)'
+complete -c nself -n "__fish_nself_needs_command" -f -a "self-update" -d 'Update this program to the newest release, verified first'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and not __fish_seen_subcommand_from install add remove rm uninstall list ls info status health logs start stop restart doctor refresh sync-registry config setup env open pack run exec" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -937,3 +938,14 @@ complete -c nself -n "__fish_nself_using_subcommand doctor" -l json -d 'Print on
 complete -c nself -n "__fish_nself_using_subcommand doctor" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c nself -n "__fish_nself_using_subcommand doctor" -s v -l verbose -d 'Say more of what is done and why'
 complete -c nself -n "__fish_nself_using_subcommand doctor" -s h -l help -d 'Print help'
+complete -c nself -n "__fish_nself_using_subcommand self-update" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c nself -n "__fish_nself_using_subcommand self-update" -l project -d 'The project\'s name, before what its env files say' -r
+complete -c nself -n "__fish_nself_using_subcommand self-update" -l project-dir -d 'The project\'s folder (default: `.`, else `./backend`)' -r -F
+complete -c nself -n "__fish_nself_using_subcommand self-update" -l timeout -d 'How long a plugin may take to become healthy, such as 90s or 2m' -r
+complete -c nself -n "__fish_nself_using_subcommand self-update" -l check -d 'Only look whether there is a newer release'
+complete -c nself -n "__fish_nself_using_subcommand self-update" -l json -d 'Print one JSON document on standard output'
+complete -c nself -n "__fish_nself_using_subcommand self-update" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c nself -n "__fish_nself_using_subcommand self-update" -s v -l verbose -d 'Say more of what is done and why'
+complete -c nself -n "__fish_nself_using_subcommand self-update" -s h -l help -d 'Print help'

@@ -54,6 +54,8 @@ pub enum TopCommand {
     Restart(NamesArguments),
     /// Check all that an installation needs (without a backend CLI)
     Doctor(DoctorArguments),
+    /// Update this program to the newest release, verified first
+    SelfUpdate(SelfUpdateArguments),
 }
 
 /// The words after `nself plugin`.
@@ -476,4 +478,12 @@ pub struct PackArguments {
     /// Where archives and registry.json are written
     #[arg(long, short, value_name = "DIR")]
     pub output: PathBuf,
+}
+
+/// The words after `nself self-update`.
+#[derive(Debug, Clone, Args)]
+pub struct SelfUpdateArguments {
+    /// Only look whether there is a newer release
+    #[arg(long)]
+    pub check: bool,
 }

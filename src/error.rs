@@ -9,6 +9,7 @@ use crate::package::PackageError;
 use crate::preflight::Problem;
 use crate::project::ProjectError;
 use crate::registry::RegistryError;
+use crate::self_update::SelfUpdateError;
 use crate::state::StateError;
 
 /// Why a command failed.
@@ -27,6 +28,8 @@ pub enum Error {
     Registry(#[from] RegistryError),
     #[error(transparent)]
     Http(#[from] HttpError),
+    #[error(transparent)]
+    SelfUpdate(#[from] SelfUpdateError),
     #[error("could not use the package of `{plugin}`")]
     Package { plugin: String, source: PackageError },
     #[error(transparent)]
@@ -105,6 +108,7 @@ impl Error {
             Self::NotInstalled { .. } | Self::NoSuchValue { .. } | Self::NoSuchSet { .. } => 3,
             Self::Registry(error) => error.exit_class(),
             Self::Http(_) => 4,
+            Self::SelfUpdate(error) => error.exit_code(),
             Self::Package { source, .. } => source.exit_class(),
             Self::DigestMoved { .. } | Self::DependencyCycle(_) => 5,
             Self::Engine(error) if error.is_preflight() => 6,
@@ -135,6 +139,7 @@ impl Error {
             Self::Registry(error) if error.exit_class() == 3 => "registry.not_found",
             Self::Registry(_) => "registry.unavailable",
             Self::Http(_) => "network",
+            Self::SelfUpdate(error) => error.code(),
             Self::Package { .. } => "package.refused",
             Self::Engine(_) => "engine",
             Self::Preflight(_) => "preflight",
@@ -170,6 +175,7 @@ impl Error {
                     .into(),
             ),
             Self::Registry(error) => error.hint(),
+            Self::SelfUpdate(error) => error.hint(),
             Self::Http(_) => Some("work without the network: add --offline".into()),
             Self::Package { source, .. } => source.hint(),
             Self::Engine(error) => error.hint(),

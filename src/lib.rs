@@ -40,6 +40,7 @@ pub mod preflight;
 pub mod project;
 pub mod registries;
 pub mod registry;
+pub mod self_update;
 pub mod sets;
 pub mod settings;
 pub mod state;
@@ -192,7 +193,7 @@ fn help_as_flag(mut words: Vec<OsString>) -> Vec<OsString> {
 /// Hands foreign words to the backend CLI; `None` when the word is ours.
 fn hand_over_or_refuse(words: &[OsString]) -> Option<u8> {
     let word = words.get(1)?.to_str().unwrap_or_default();
-    if word.starts_with('-') || word == "plugin" || word == "plugins" || word.is_empty() {
+    if word.starts_with('-') || word == "plugin" || word == "plugins" || word == "self-update" || word.is_empty() {
         return None;
     }
     let backend = backend::find();
@@ -239,6 +240,7 @@ fn schema_of(command: &TopCommand) -> &'static str {
         TopCommand::Stop(_) => "nself.plugin.stop/1",
         TopCommand::Restart(_) => "nself.plugin.restart/1",
         TopCommand::Doctor(_) => "nself.plugin.doctor/1",
+        TopCommand::SelfUpdate(_) => "nself.self-update/1",
         TopCommand::Plugin { command } => match command {
             PluginCommand::Install(_) => "nself.plugin.install/1",
             PluginCommand::Remove(_) => "nself.plugin.remove/1",
@@ -292,7 +294,7 @@ fn undoes_itself(command: &TopCommand) -> bool {
             )
         }
         TopCommand::Logs(_) | TopCommand::Start(_) | TopCommand::Restart(_) => true,
-        TopCommand::Stop(_) | TopCommand::Doctor(_) => false,
+        TopCommand::Stop(_) | TopCommand::Doctor(_) | TopCommand::SelfUpdate(_) => false,
     }
 }
 
@@ -304,6 +306,7 @@ async fn top_command(cx: &Context, command: TopCommand) -> Result<Box<dyn Report
         TopCommand::Stop(arguments) => boxed(commands::power::run(cx, &arguments, Power::Stop).await),
         TopCommand::Restart(arguments) => boxed(commands::power::run(cx, &arguments, Power::Restart).await),
         TopCommand::Doctor(arguments) => boxed(commands::doctor::run(cx, &arguments).await),
+        TopCommand::SelfUpdate(arguments) => boxed(commands::self_update::run(cx, &arguments).await),
         TopCommand::Plugin { command } => plugin_command(cx, command).await,
     }
 }

@@ -14,6 +14,7 @@ pub mod pack;
 pub mod power;
 pub mod refresh;
 pub mod remove;
+pub mod self_update;
 pub(crate) mod services;
 mod sets;
 pub mod setup;

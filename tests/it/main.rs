@@ -33,6 +33,7 @@ mod registry;
 mod remove;
 mod renewal;
 mod rollback;
+mod self_update;
 mod services;
 mod sets;
 mod setup;

@@ -10,13 +10,13 @@ use tempfile::TempDir;
 use super::SelfUpdateError;
 
 /// A prefix that `install.sh` placed this program in.
-pub(super) struct Installation {
+pub struct Installation {
     prefix: PathBuf,
 }
 
 impl Installation {
     /// The installation of the running program; an error where something else placed or changed it.
-    pub(super) fn of_this_program() -> Result<Self, SelfUpdateError> {
+    pub fn of_this_program() -> Result<Self, SelfUpdateError> {
         let unknown = |cause: String| refusal(Path::new("nself"), cause, "install it again with install.sh".to_owned());
         let program = std::env::current_exe().and_then(|path| path.canonicalize());
         Self::of(&program.map_err(|error| unknown(format!("its path cannot be found: {error}")))?)
@@ -43,12 +43,12 @@ impl Installation {
     }
 
     /// Where the program is kept that an update replaces.
-    pub(super) fn previous(&self) -> PathBuf {
+    pub fn previous(&self) -> PathBuf {
         self.data().join("previous/nself")
     }
 
     /// Keeps a second update of this installation out until it is dropped.
-    pub(super) fn lock(&self) -> Result<File, SelfUpdateError> {
+    pub fn lock(&self) -> Result<File, SelfUpdateError> {
         let folder = self.data();
         let busy = |cause: String| refusal(&folder, cause, "try again when the other update has ended".to_owned());
         let file = File::open(&folder).map_err(|error| busy(error.to_string()))?;
@@ -57,7 +57,7 @@ impl Installation {
     }
 
     /// A directory beside what will be replaced. Those that a killed update left are removed: the lock is held.
-    pub(super) fn scratch(&self) -> Result<TempDir, SelfUpdateError> {
+    pub fn scratch(&self) -> Result<TempDir, SelfUpdateError> {
         let folder = self.data();
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(".update-") {
@@ -70,7 +70,7 @@ impl Installation {
     }
 
     /// Runs the `install.sh` of an unpacked release, which places file by file, the program last.
-    pub(super) fn place(&self, unpacked: &Path) -> Result<(), String> {
+    pub fn place(&self, unpacked: &Path) -> Result<(), String> {
         let output = Command::new("bash")
             .arg(unpacked.join("install.sh"))
             .args(["--keep-previous", "--prefix"])

@@ -1,31 +1,17 @@
 //! `self-update`: replaces this program and its files by the newest release, verified first. Owns the order of the steps
 //! and the report; files are placed by the release's own `install.sh`, which keeps the previous program.
 
-mod error;
-mod owner;
-mod release;
-
 use std::path::Path;
 
 use semver::Version;
 use serde_json::{Map, Value, json};
 
-pub use error::SelfUpdateError;
-use owner::Installation;
-use release::{Offer, Releases};
-
+use crate::cli::SelfUpdateArguments;
 use crate::context::Context;
 use crate::error::Error;
 use crate::http::Http;
+use crate::self_update::{Installation, Offer, Releases, SelfUpdateError, release};
 use crate::ui::{Report, Style};
-
-/// The words after `nself self-update`.
-#[derive(Debug, Clone, clap::Args)]
-pub struct SelfUpdateArguments {
-    /// Only look whether there is a newer release
-    #[arg(long)]
-    pub check: bool,
-}
 
 /// What was found, and what became of it.
 #[derive(Debug)]

@@ -14,9 +14,9 @@ use super::SelfUpdateError;
 use crate::http::{self, Document, Http, HttpError, Validators};
 
 /// The address of the releases.
-pub(super) const ADDRESS: &str = "NSELF_RELEASES";
+pub const ADDRESS: &str = "NSELF_RELEASES";
 /// The minisign public key to trust: its line of base64, or a file that holds it.
-pub(super) const KEY: &str = "NSELF_RELEASE_KEY";
+pub const KEY: &str = "NSELF_RELEASE_KEY";
 
 const DEFAULT_ADDRESS: &str = "https://github.com/acamarata/nself/releases";
 /// `release/build.sh` compiles the program with the key of its release.
@@ -25,24 +25,24 @@ const LARGEST_SUMS: u64 = 64 << 10;
 const LARGEST_ARCHIVE: u64 = 1 << 30;
 
 /// Where releases are, and whose signature they must have.
-pub(super) struct Releases {
+pub struct Releases {
     address: Url,
     key: PublicKey,
 }
 
 /// A release as its signed sums describe it.
 #[derive(Debug)]
-pub(super) struct Offer {
-    pub(super) version: Version,
+pub struct Offer {
+    pub version: Version,
     /// The file's name.
-    pub(super) archive: String,
+    pub archive: String,
     /// SHA-256 in hexadecimal.
     digest: String,
 }
 
 impl Releases {
     /// Takes address and key from these variables' values, else those that the program was built with.
-    pub(super) fn new(address: Option<&str>, key: Option<&str>) -> Result<Self, SelfUpdateError> {
+    pub fn new(address: Option<&str>, key: Option<&str>) -> Result<Self, SelfUpdateError> {
         let set = |value: Option<&str>| value.map(str::trim).filter(|value| !value.is_empty()).map(ToOwned::to_owned);
         let address = set(address).unwrap_or_else(|| DEFAULT_ADDRESS.to_owned());
         let wrong = |what: &str, cause: String| SelfUpdateError::Verification { what: what.to_owned(), cause };
@@ -59,7 +59,7 @@ impl Releases {
     }
 
     /// The newest release for this machine, from sums whose signature was verified.
-    pub(super) async fn latest(&self, http: &Http) -> Result<Offer, SelfUpdateError> {
+    pub async fn latest(&self, http: &Http) -> Result<Offer, SelfUpdateError> {
         let url = self.url("latest/download/SHA256SUMS")?;
         let sums = get(http, &url).await?;
         let beside = self.url("latest/download/SHA256SUMS.minisig")?;
@@ -82,7 +82,7 @@ impl Releases {
     }
 
     /// Downloads the archive of a release, and refuses any other bytes than those that were signed.
-    pub(super) async fn download(&self, http: &Http, offer: &Offer, path: &Path) -> Result<(), SelfUpdateError> {
+    pub async fn download(&self, http: &Http, offer: &Offer, path: &Path) -> Result<(), SelfUpdateError> {
         let url = self.url(&format!("download/v{}/{}", offer.version, offer.archive))?;
         let failed = |error: std::io::Error| SelfUpdateError::Install {
             version: offer.version.clone(),
@@ -147,7 +147,7 @@ fn verification(url: &Url, cause: String) -> SelfUpdateError {
 }
 
 /// Unpacks a verified archive into a directory; gives the directory in it that has the archive's name.
-pub(super) fn unpack(archive: &Path, into: &Path) -> std::io::Result<PathBuf> {
+pub fn unpack(archive: &Path, into: &Path) -> std::io::Result<PathBuf> {
     let mut entries = tar::Archive::new(flate2::read::GzDecoder::new(File::open(archive)?));
     entries.unpack(into)?;
     let name = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();

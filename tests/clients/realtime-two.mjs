@@ -79,7 +79,7 @@ function tokenFor(user, seconds = 600) {
 
 // Opens a socket that remembers every event in order.
 function open(server, user, token = tokenFor(user)) {
-  const socket = io(server.url, { auth: { token }, forceNew: true, reconnection: false, transports: ['websocket'] })
+  const socket = io(server.url, { auth: { token, vocabulary: 'both' }, forceNew: true, reconnection: false, transports: ['websocket'] })
   socket.log = []
   socket.onAny((event, payload) => socket.log.push({ event, payload }))
   sockets.push(socket)
@@ -289,6 +289,59 @@ async function broadcasts() {
   })
 }
 
+async function pollers() {
+  await check('a tight poller on each server misses none of 1,200 messages, sent as fast as both take them', async () => {
+    const busy = await Promise.all([startServer({ REALTIME_RATE_LIMIT_ENABLED: 'false' }), startServer({ REALTIME_RATE_LIMIT_ENABLED: 'false' })])
+    const total = 1_200
+    const poll = async (server) => {
+      let [since, got, idle] = [0, [], 0]
+      while (got.length < total && idle < 400) {
+        const { body } = await http(server, 'GET', `/poll?channelId=busy&since=${since}`)
+        since = body.timestamp
+        got.push(...body.messages.map((message) => message.content))
+        idle = body.messages.length ? 0 : idle + 1
+        if (!body.messages.length) await pause(10)
+      }
+      return got
+    }
+    const following = busy.map(poll)
+    const send = async (part) => {
+      for (let index = part; index < total; index += 6) {
+        const body = { channelId: 'busy', userId: `sender-${part}`, content: `${index}` }
+        equal((await http(busy[part % 2], 'POST', '/messages', body)).status, 201, 'the status')
+      }
+    }
+    await Promise.all([0, 1, 2, 3, 4, 5].map(send))
+    for (const got of await Promise.all(following)) {
+      equal([got.length, new Set(got).size], [total, total], 'messages polled, and how many of them differ')
+    }
+    await Promise.all(busy.map((server) => server.stop('SIGTERM')))
+    await eventually('two', knows(one, 2))
+  })
+}
+
+async function slowReaders() {
+  await check('a socket that does not read is disconnected with the reason, and finds what it missed', async () => {
+    const lazy = await open(one, 'lazybones')
+    await ask(lazy, 'room:join', { roomName: 'flood' })
+    const { data } = await ask(lazy, 'sync:messages', { channelId: 'flood', since: null })
+    const ended = new Promise((resolve) => lazy.once('disconnect', resolve))
+    lazy.io.engine.transport.ws._socket.pause()
+    await http(one, 'POST', '/messages', { channelId: 'flood', userId: 'robot', content: 'missed' })
+    const events = Array.from({ length: 50 }, () => ({ eventType: 'thread:update', roomNames: ['flood'], payload: 'x'.repeat(15_000) }))
+    const slow = async () => Number(/^realtime_slow_readers_total (\d+)/m.exec(await (await fetch(`${one.url}/metrics`)).text())[1])
+    for (let round = 0; round < 60 && (await slow()) === 0; round++) await http(one, 'POST', '/api/broadcast/batch', { events })
+    equal(await slow(), 1, 'sockets that were too slow')
+    lazy.io.engine.transport.ws._socket.resume()
+    equal(await Promise.race([ended, pause(PATIENCE)]), 'io server disconnect', 'the reason')
+    equal(found(lazy, 'error', (error) => error.code === 'SLOW_READER').length, 1, 'how often it was told')
+    const again = await open(one, 'lazybones')
+    const missed = await ask(again, 'sync:messages', { channelId: 'flood', since: data.cursor })
+    equal(missed.data.messages.map((message) => message.content), ['missed'], 'what it asks for')
+    again.disconnect()
+  })
+}
+
 async function tokens() {
   await check('a token that ends is told, then ends the socket; a renewed one goes on', async () => {
     const [lazy, busy] = [await open(one, 'lazy', tokenFor('lazy', 6)), await open(one, 'busy', tokenFor('busy', 6))]
@@ -412,6 +465,6 @@ async function death() {
   })
 }
 
-for (const part of [meeting, messages, typing, presence, broadcasts, tokens, outage, death]) await part()
+for (const part of [meeting, messages, typing, presence, broadcasts, pollers, slowReaders, tokens, outage, death]) await part()
 await redis.stop()
 await finish()

@@ -1,6 +1,8 @@
 // Talks to a running realtime server as its users' apps do: with the real socket.io-client.
 //
-//   REALTIME_JWT_SECRET=… node realtime.mjs http://127.0.0.1:3101      (a server with REALTIME_TYPING_TIMEOUT=10000)
+//   REALTIME_JWT_SECRET=… REALTIME_API_KEY=… node realtime.mjs http://127.0.0.1:3101
+//
+// The server has REALTIME_TYPING_TIMEOUT=10000.
 //
 // Prints `ok …` or `not ok …: why` for each check and ends with `N passed, M failed`.
 // Makes its own tokens, users and channels, so it can run again and again on one server.
@@ -11,8 +13,9 @@ import { PATIENCE, assert, check, equal, finish, sleep, within } from './checks.
 
 const url = process.argv[2]
 const secret = process.env.REALTIME_JWT_SECRET
-if (!url || !secret) {
-  console.error('usage: REALTIME_JWT_SECRET=… node realtime.mjs URL')
+const key = process.env.REALTIME_API_KEY
+if (!url || !secret || !key) {
+  console.error('usage: REALTIME_JWT_SECRET=… REALTIME_API_KEY=… node realtime.mjs URL')
   process.exit(2)
 }
 
@@ -76,7 +79,7 @@ async function event(socket, name, fits = () => true, { within = PATIENCE, from 
 const ask = (socket, name, payload) => socket.timeout(PATIENCE).emitWithAck(name, payload)
 
 async function http(method, path, body, headers = {}) {
-  const options = { method, headers: { ...headers }, signal: AbortSignal.timeout(PATIENCE) }
+  const options = { method, headers: { 'X-API-Key': key, ...headers }, signal: AbortSignal.timeout(PATIENCE) }
   if (body !== undefined) {
     options.headers['Content-Type'] ??= 'application/json'
     options.body = typeof body === 'string' ? body : JSON.stringify(body)
@@ -101,7 +104,7 @@ async function connecting() {
     equal(a.io.engine.transport.name, 'websocket', 'the transport')
   })
   await check('polling connects and upgrades to a websocket', async () => {
-    b = open({ token: tokenFor(bob) }, { transports: ['polling', 'websocket'] })
+    b = open({ token: tokenFor(bob), vocabulary: 'both' }, { transports: ['polling', 'websocket'] })
     const upgraded = new Promise((resolve) => b.io.engine.once('upgrade', resolve))
     await connected(b)
     await Promise.race([upgraded, sleep(PATIENCE).then(() => Promise.reject(new Error('no upgrade')))])
@@ -189,6 +192,102 @@ async function rooms() {
     equal((await event(a, 'error', (error) => error.code === 'FORBIDDEN')).code, 'FORBIDDEN', 'the event')
     const sent = await ask(a, 'message:send', { roomName: `user:${bob}`, content: 'forged' })
     equal([sent.success, sent.error.code], [false, 'FORBIDDEN'], 'sending into it')
+  })
+}
+
+async function closedRooms() {
+  const [eve, mine] = [await connected(open({ token: tokenFor(`eve-${run}`) })), `dm:ann${run}-ben${run}`]
+  const ann = await connected(open({ token: tokenFor(`ann${run}`) }))
+  const ben = await connected(open({ token: tokenFor(`ben${run}`) }))
+  await check('a direct conversation is open to its two users', async () => {
+    for (const socket of [ann, ben]) equal((await ask(socket, 'room:join', { roomName: mine })).success, true, 'success')
+    equal((await ask(ann, 'message:send', { roomName: mine, content: 'my pin is 4711' })).success, true, 'success')
+    await event(ben, 'message:new', (payload) => payload.content === 'my pin is 4711')
+    const synced = await ask(ben, 'sync:messages', { channelId: mine, since: 0 })
+    equal(synced.data.messages.map((message) => message.content), ['my pin is 4711'], 'sync:messages')
+  })
+  await check('nobody else joins, reads, writes or types in closed rooms, by socket', async () => {
+    for (const room of [mine, 'dm:7', `user:ann${run}`, 'private-staff', 'thread:private-staff']) {
+      for (const [name, payload] of [
+        ['room:join', { roomName: room }],
+        ['channel:join', { channelId: room }],
+        ['message:send', { roomName: room, content: 'forged' }],
+        ['message:send', { channelId: room, content: 'forged' }],
+        ['sync:messages', { channelId: room, since: 0 }],
+        ['typing', { channelId: room, isTyping: true }],
+        ['typing:start', { roomName: room, roomType: 'dm' }],
+        ['dispatch', { event: 'message:delete', room, payload: {} }],
+      ]) {
+        const answer = await ask(eve, name, payload)
+        equal([answer.success, answer.error?.code], [false, 'FORBIDDEN'], `${name} ${room}`)
+      }
+    }
+  })
+  await check('closed rooms are as closed over HTTP', async () => {
+    const token = { 'X-API-Key': '', Authorization: `Bearer ${tokenFor(`eve-${run}`)}` }
+    const own = { 'X-API-Key': '', Authorization: `Bearer ${tokenFor(`ben${run}`)}` }
+    for (const headers of [token, { 'X-API-Key': '' }]) {
+      const body = { channelId: mine, userId: `eve-${run}`, content: 'forged' }
+      const refused = [
+        await http('GET', `/poll?channelId=${mine}&since=0`, undefined, headers),
+        await http('GET', `/presence/${mine}`, undefined, headers),
+        await http('POST', '/messages', body, headers),
+        await http('POST', '/typing', { ...body, isTyping: true }, headers),
+        await http('POST', '/presence', { ...body, status: 'away' }, headers),
+      ]
+      for (const { status, text } of refused) assert([401, 403].includes(status), `${status} ${text}`)
+    }
+    const polled = await http('GET', `/poll?channelId=${mine}&since=0`, undefined, own)
+    equal(polled.json.messages.map((message) => message.content), ['my pin is 4711'], 'what a member polls')
+    const forged = await http('POST', '/messages', { channelId: channel, userId: alice, content: 'forged' }, own)
+    equal(forged.status, 403, 'a message in the name of another user')
+    const honest = await http('POST', '/messages', { channelId: `own-${run}`, content: 'in my own name' }, own)
+    equal([honest.status, honest.json.userId], [201, `ben${run}`], 'a message in the own name')
+  })
+  for (const socket of [eve, ann, ben]) socket.disconnect()
+}
+
+async function vocabularies() {
+  const heard = async (auth, events) => {
+    const socket = await connected(open({ token: tokenFor(`listener-${randomUUID()}`), ...auth }))
+    for (const [name, payload] of events) await ask(socket, name, payload)
+    return socket
+  }
+  await check('a socket hears one vocabulary once it is known which, and both until then', async () => {
+    const room = `words-${run}`
+    const join = ['channel:join', { channelId: room }]
+    const unknown = await heard({}, [join])
+    const rooms = await heard({}, [join, ['room:join', { roomName: room }]])
+    const channels = await heard({}, [join, ['typing', { channelId: room, isTyping: false }]])
+    const told = await heard({ vocabulary: 'channels' }, [join, ['room:join', { roomName: room }]])
+    const mixed = await heard({}, [['typing', { channelId: room, isTyping: false }], ['room:join', { roomName: room }]])
+    await http('POST', '/messages', { channelId: room, userId: alice, content: 'which words' })
+    await http('POST', '/api/broadcast', { eventType: 'thread:created', rooms: [room], payload: { last: true } })
+    const expected = [
+      [unknown, ['message', 'message:new']],
+      [rooms, ['message:new']],
+      [channels, ['message']],
+      [told, ['message']],
+      [mixed, ['message', 'message:new']],
+    ]
+    for (const [index, [socket, names]] of expected.entries()) {
+      await event(socket, 'thread:created')
+      const got = socket.log.map((entry) => entry.event).filter((name) => name === 'message' || name === 'message:new')
+      equal(got.sort(), names, `the words of socket ${index}`)
+      socket.disconnect()
+    }
+  })
+  await check('a message that is too long is refused with a clear error', async () => {
+    const answer = await ask(a, 'message:send', { roomName: channel, content: 'x'.repeat(16_385) })
+    equal([answer.success, answer.error.code], [false, 'INVALID_PAYLOAD'], 'the answer')
+    assert(answer.error.details[0].message.includes('16384 bytes'), JSON.stringify(answer.error))
+    const beside = await http('POST', '/messages', { channelId: channel, userId: alice, content: 'x', metadata: { a: 'x'.repeat(17_000) } })
+    equal([beside.status, beside.json.details[0].field], [400, 'metadata'], 'metadata')
+    equal((await ask(a, 'message:send', { roomName: channel, content: 'x'.repeat(16_384) })).success, true, 'the longest')
+  })
+  await check('an error of Engine.IO has its code as a number', async () => {
+    const error = await http('GET', '/socket.io/?EIO=2&transport=polling')
+    equal([error.status, error.json.code], [400, 5], 'the code')
   })
 }
 
@@ -436,8 +535,8 @@ async function restRoutes() {
     await event(b, 'message', (payload) => payload.id === stored.json.id)
     const polled = await http('GET', `/poll?channelId=${channel}&since=${since}`)
     assert(polled.json.messages.some((message) => message.id === stored.json.id), 'it is not polled')
-    const later = await http('GET', `/poll?channelId=${channel}&since=${polled.json.timestamp + 1000}`)
-    equal(later.json.messages, [], 'messages of the future')
+    const later = await http('GET', `/poll?channelId=${channel}&since=${polled.json.timestamp}`)
+    equal([later.json.messages, later.json.timestamp], [[], polled.json.timestamp], 'what comes after the cursor')
   })
   await check('presence over HTTP is stored, shown and counted', async () => {
     for (const status of ['online', 'away', 'offline', 'dnd']) {
@@ -479,8 +578,9 @@ async function restRoutes() {
     equal([state.status, state.json.plugin, state.json.status], [200, 'realtime', 'running'], '/status')
     assert(state.json.stats.connections >= 1 && state.json.stats.rooms >= 1, JSON.stringify(state.json.stats))
     for (const path of ['/rooms', '/connections']) {
-      const answer = await http('GET', path)
-      assert(answer.status === 403 && answer.json.error.includes('REALTIME_API_KEY'), `${path}: ${answer.text}`)
+      equal((await http('GET', path)).status, 200, path)
+      const answer = await http('GET', path, undefined, { 'X-API-Key': '' })
+      assert(answer.status === 401 && answer.json.error.includes('REALTIME_API_KEY'), `${path}: ${answer.text}`)
     }
     const channels = await ask(b, 'sync:channels', { since: null })
     equal(channels.data.channels, [], 'sync:channels')
@@ -494,7 +594,7 @@ async function restRoutes() {
   })
 }
 
-for (const part of [connecting, ending, refusing, rooms, messages, typing, presence, robustness, requests, restRoutes]) {
+for (const part of [connecting, ending, refusing, rooms, closedRooms, vocabularies, messages, typing, presence, robustness, requests, restRoutes]) {
   await part()
 }
 await finish()

@@ -11,11 +11,13 @@ const LARGEST_PROGRAM: u64 = 15_000_000;
 /// The largest realtime image, in bytes.
 const LARGEST_IMAGE: u64 = 25_000_000;
 
+const KEY: &str = "the key of this test";
+
 fn sandbox() -> (Sandbox, u16) {
     let port = free_port();
     // What the client expects; the usual three seconds may pass between two of its steps on a busy machine.
     let sandbox = Sandbox::new().bundled().with("REALTIME_TYPING_TIMEOUT", "10000");
-    (sandbox.with("REALTIME_PORT", port.to_string()), port)
+    (sandbox.with("REALTIME_PORT", port.to_string()).with("REALTIME_API_KEY", KEY), port)
 }
 
 #[test]
@@ -31,8 +33,8 @@ fn the_real_client_finds_realtime_as_its_page_says() {
         .answers(&["made at random and kept: REALTIME_JWT_SECRET"]);
     let secret = sandbox.plugin(&["config", "realtime", "get", "REALTIME_JWT_SECRET", "--reveal"]).ok().stdout;
     let mut client = node_client("realtime.mjs", &[&format!("http://127.0.0.1:{port}")]);
-    client.env("REALTIME_JWT_SECRET", secret.trim());
-    passes(client, "the npm client", 32);
+    client.env("REALTIME_JWT_SECRET", secret.trim()).env("REALTIME_API_KEY", KEY);
+    passes(client, "the npm client", 54);
     sandbox.plugin(&["logs", "realtime"]).ok().hides(&[secret.trim()]);
     sandbox.plugin(&["remove", "realtime"]).ok();
     State::of(&sandbox).assert_tidy(&"after the removal");
@@ -42,7 +44,7 @@ fn the_real_client_finds_realtime_as_its_page_says() {
 fn two_servers_over_redis_are_one_and_go_on_without_it() {
     let program = bundle().with_file_name("release").join("realtime");
     let client = node_client("realtime-two.mjs", &[program.to_str().unwrap()]);
-    passes(client, "two servers, a Redis and the npm client", 25);
+    passes(client, "two servers, a Redis and the npm client", 27);
 }
 
 #[test]

@@ -10,8 +10,11 @@ const PORT: u16 = 3101;
 pub(crate) const PACKET_BYTES: usize = 1_000_000;
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
-/// RFC 7518 asks for a key of at least the hash's size.
-const SECRET_BYTES: usize = 32;
+/// Connections beside those of admitted sockets.
+const OTHER_CONNECTIONS: usize = 1_024;
+const NO_TOKENS: &str = "no token can be checked: set `REALTIME_JWT_SECRET` (or `JWT_SECRET`) to the secret that signs \
+                         your users' tokens, `REALTIME_JWT_PUBLIC_KEY` or `REALTIME_JWT_JWKS_URL` to what verifies them, \
+                         or, for development only, `REALTIME_ALLOW_ANONYMOUS` to `true`";
 
 /// How many events one user may send.
 #[derive(Debug, Clone, Copy)]
@@ -25,9 +28,10 @@ pub(crate) struct RateLimit {
 /// Everything that is configured.
 pub(crate) struct Config {
     pub(crate) server: Settings,
-    pub(crate) jwt_secret: Option<String>,
     pub(crate) allow_anonymous: bool,
     pub(crate) max_connections: usize,
+    /// The most bytes of a message's content.
+    pub(crate) message_bytes: usize,
     pub(crate) ping_interval: Duration,
     pub(crate) ping_timeout: Duration,
     /// How long a user stays present once the last socket has gone.
@@ -41,6 +45,8 @@ pub(crate) struct Config {
     /// After how long a silence another instance counts as gone.
     pub(crate) instance_timeout: Duration,
     pub(crate) enabled: Enabled,
+    /// How long an answer about access holds.
+    pub(crate) access_ttl: Duration,
 }
 
 /// What can be switched off.
@@ -60,20 +66,25 @@ impl std::fmt::Debug for Config {
 impl Config {
     /// Reads all settings; without a secret, and not told to admit anybody, it is an error.
     pub(crate) fn read(environment: &Environment) -> Result<Self, ConfigurationError> {
-        let jwt_secret = environment.secret(&["REALTIME_JWT_SECRET", "JWT_SECRET"])?;
         let allow_anonymous = environment.switch(&["REALTIME_ALLOW_ANONYMOUS"], false)?;
-        check_access(environment, jwt_secret.as_deref(), allow_anonymous)?;
+        let mut server = Settings::read(environment, NAME, PORT, PACKET_BYTES)?;
+        if server.access.tokens().is_none() && !allow_anonymous {
+            return Err(ConfigurationError::new(NO_TOKENS));
+        }
         let milliseconds = |names: &[&str], default: u64| {
             environment.duration(names, MILLISECOND, MILLISECOND * u32::try_from(default).unwrap_or(u32::MAX))
         };
         let intervals = ["REALTIME_PING_INTERVAL", "REALTIME_WEBSOCKET_PING_INTERVAL"];
         let timeouts = ["REALTIME_PING_TIMEOUT", "REALTIME_WEBSOCKET_PING_TIMEOUT"];
         let connections = ["REALTIME_MAX_CONNECTIONS", "REALTIME_WEBSOCKET_MAX_CONNECTIONS"];
+        let max_connections = environment.number(&connections, 10_000)?;
+        // Sockets that are refused for want of a place must be told so, and requests come beside them.
+        server.max_connections = server.max_connections.max(max_connections + OTHER_CONNECTIONS);
         Ok(Self {
-            server: Settings::read(environment, NAME, PORT, PACKET_BYTES)?,
-            jwt_secret,
+            server,
             allow_anonymous,
-            max_connections: environment.number(&connections, 10_000)?,
+            message_bytes: environment.number(&["REALTIME_MESSAGE_BYTES"], 16 * 1024)?,
+            max_connections,
             ping_interval: milliseconds(&intervals, 25_000)?,
             ping_timeout: milliseconds(&timeouts, 20_000)?,
             presence_grace: milliseconds(&["REALTIME_PRESENCE_GRACE"], 5_000)?,
@@ -86,6 +97,7 @@ impl Config {
                 presence: environment.switch(&["REALTIME_ENABLE_PRESENCE"], true)?,
                 typing: environment.switch(&["REALTIME_ENABLE_TYPING"], true)?,
             },
+            access_ttl: environment.duration(&["REALTIME_ACCESS_TTL"], SECOND, SECOND * 30)?,
         })
     }
 }
@@ -95,29 +107,6 @@ fn rate_limit(environment: &Environment) -> Result<RateLimit, ConfigurationError
     let points = environment.number(&["REALTIME_RATE_LIMIT_POINTS"], 100)?;
     let window = environment.duration(&["REALTIME_RATE_LIMIT_DURATION"], SECOND, SECOND * 60)?;
     Ok(RateLimit { points: enabled.then_some(points), window })
-}
-
-fn check_access(
-    environment: &Environment,
-    secret: Option<&str>,
-    allow_anonymous: bool,
-) -> Result<(), ConfigurationError> {
-    if secret.is_none() && !allow_anonymous {
-        return Err(ConfigurationError::new(
-            "no token can be checked: set `REALTIME_JWT_SECRET` (or `JWT_SECRET`) to the secret that \
-             signs your users' tokens, or, for development only, `REALTIME_ALLOW_ANONYMOUS` to `true`",
-        ));
-    }
-    if let Some(algorithm) = environment.text(&["REALTIME_JWT_ALGORITHM"])
-        && algorithm != "HS256"
-    {
-        let message = format!("`REALTIME_JWT_ALGORITHM` is `{algorithm}`; this version knows `HS256` only");
-        return Err(ConfigurationError::new(message));
-    }
-    if secret.is_some_and(|secret| secret.len() < SECRET_BYTES) {
-        tracing::warn!("the JWT secret has fewer than {SECRET_BYTES} bytes, which can be guessed");
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -139,9 +128,9 @@ mod tests {
     }
 
     #[test]
-    fn an_algorithm_other_than_hs256_is_refused() {
-        let error = read(&[("JWT_SECRET", "s"), ("REALTIME_JWT_ALGORITHM", "RS256")]);
-        assert!(error.expect_err("an unknown algorithm").to_string().contains("RS256"));
+    fn sockets_have_a_connection_each_and_requests_some_beside_them() {
+        let config = read(&[("JWT_SECRET", "s"), ("REALTIME_MAX_CONNECTIONS", "20000")]);
+        assert_eq!(config.ok().map(|config| config.server.max_connections), Some(21_024));
     }
 
     #[test]

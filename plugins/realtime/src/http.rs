@@ -8,15 +8,16 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use kit::{Class, Failure, FieldError, Fields, JsonObject, Routes, clock};
+use kit::{Caller, Class, Failure, FieldError, Fields, JsonObject, Routes, clock};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::app::App;
+use crate::access::{Action, Denied, Who};
 use crate::auth::is_user_id;
 use crate::delivery::Except;
 use crate::events::{history, messages, presence, room_field, typing};
 use crate::hub::{Face, Kind, Limited, Moment, Room, Status, View};
+use crate::state::App;
 
 /// The most users that one answer lists.
 const MOST_USERS: usize = 1_000;
@@ -58,7 +59,11 @@ fn limited(limited: Limited, now: SystemTime) -> Failure {
     Failure::rate_limited(limited.limit, wait, clock::milliseconds(now) / 1000 + wait)
 }
 
-fn read_user(fields: &mut Fields) -> Arc<str> {
+/// The user for whom the caller acts; a user's token names one already.
+fn read_user(fields: &mut Fields, caller: &Caller) -> Arc<str> {
+    if let (false, Some(user_id)) = (fields.has("userId"), caller.user_id()) {
+        return Arc::from(user_id);
+    }
     let user_id = fields.text("userId");
     if !user_id.is_empty() && !is_user_id(&user_id) {
         fields.reject("userId", "must be printable and not longer than 200 bytes");
@@ -66,12 +71,32 @@ fn read_user(fields: &mut Fields) -> Arc<str> {
     Arc::from(user_id)
 }
 
+/// Whether the caller may do this in the room, by the same rules as a socket.
+async fn check(app: &App, caller: &Caller, room: &Room, action: Action) -> Result<(), Failure> {
+    let who = match caller {
+        Caller::Service => Who::Service,
+        Caller::User(user) if user.is_admin => Who::Service,
+        Caller::User(user) => Who::User(&user.id),
+        Caller::Local => Who::Local,
+    };
+    app.access.check(who, room, action).await.map_err(|denied| match denied {
+        Denied::Forbidden => Failure::new(StatusCode::FORBIDDEN, format!("`{room}`: {denied}")),
+        Denied::Unanswered => Failure::new(StatusCode::SERVICE_UNAVAILABLE, format!("`{room}`: {denied}")),
+    })
+}
+
 fn named_room(channel_id: &str) -> Result<Room, Failure> {
     Room::parse(channel_id, None).map_err(|message| invalid("channelId", message))
 }
 
-async fn show_presence(State(app): Shared, Path(channel_id): Path<String>) -> Result<Json<Value>, Failure> {
-    let views = app.hub.presences_in(&named_room(&channel_id)?, MOST_USERS);
+async fn show_presence(
+    State(app): Shared,
+    caller: Caller,
+    Path(channel_id): Path<String>,
+) -> Result<Json<Value>, Failure> {
+    let room = named_room(&channel_id)?;
+    check(&app, &caller, &room, Action::Presence).await?;
+    let views = app.hub.presences_in(&room, MOST_USERS);
     let count = |status| views.iter().filter(|view| view.status == status).count();
     let users = views.iter().map(|view| presence::old_words(view, None)).collect::<Vec<_>>();
     Ok(Json(json!({
@@ -86,32 +111,45 @@ async fn show_presence(State(app): Shared, Path(channel_id): Path<String>) -> Re
     })))
 }
 
-async fn set_presence(State(app): Shared, JsonObject(mut fields): JsonObject) -> Result<Json<Value>, Failure> {
-    let user_id = read_user(&mut fields);
+async fn set_presence(
+    State(app): Shared,
+    caller: Caller,
+    JsonObject(mut fields): JsonObject,
+) -> Result<Json<Value>, Failure> {
+    let user_id = read_user(&mut fields, &caller);
     let (channel_id, room) = room_field(&mut fields, "channelId", None);
     let status = presence::read_status(&mut fields);
     checked(fields)?;
-    store_presence(&app, &user_id, status, room)?;
+    caller.act_for(&user_id)?;
+    store_presence(&app, &caller, &user_id, (status, room)).await?;
     Ok(presence_stored(&user_id, &channel_id, status))
 }
 
 async fn set_presence_in(
     State(app): Shared,
+    caller: Caller,
     Path(channel_id): Path<String>,
     JsonObject(mut fields): JsonObject,
 ) -> Result<Json<Value>, Failure> {
     let room = named_room(&channel_id)?;
-    let user_id = read_user(&mut fields);
+    let user_id = read_user(&mut fields, &caller);
     let status = presence::read_status(&mut fields);
     checked(fields)?;
-    store_presence(&app, &user_id, status, Some(room))?;
+    caller.act_for(&user_id)?;
+    store_presence(&app, &caller, &user_id, (status, Some(room))).await?;
     Ok(presence_stored(&user_id, &channel_id, status))
 }
 
-fn store_presence(app: &App, user_id: &Arc<str>, status: Option<Status>, room: Option<Room>) -> Result<(), Failure> {
+async fn store_presence(
+    app: &App,
+    caller: &Caller,
+    user_id: &Arc<str>,
+    (status, room): (Option<Status>, Option<Room>),
+) -> Result<(), Failure> {
     let (Some(status), Some(room)) = (status, room) else {
         return Err(invalid("status", "is required"));
     };
+    check(app, caller, &room, Action::Presence).await?;
     let now = Moment::now();
     let changed = app.hub.set_presence(user_id, (status, None), Some(&room), now);
     let changed: Option<View> = changed.map_err(|error| limited(error, now.wall))?;
@@ -130,8 +168,12 @@ fn presence_stored(user_id: &str, channel_id: &str, status: Option<Status>) -> J
     }))
 }
 
-async fn set_typing(State(app): Shared, JsonObject(mut fields): JsonObject) -> Result<Json<Value>, Failure> {
-    let user_id = read_user(&mut fields);
+async fn set_typing(
+    State(app): Shared,
+    caller: Caller,
+    JsonObject(mut fields): JsonObject,
+) -> Result<Json<Value>, Failure> {
+    let user_id = read_user(&mut fields, &caller);
     let is_typing = fields.flag("isTyping");
     if !fields.has("channelId") && !fields.has("roomName") {
         fields.reject("channelId", "is required");
@@ -140,6 +182,15 @@ async fn set_typing(State(app): Shared, JsonObject(mut fields): JsonObject) -> R
     checked(fields)?;
     let Some((place, spelling)) = named else {
         return Err(invalid("channelId", "must name a room"));
+    };
+    caller.act_for(&user_id)?;
+    let place = match check(&app, &caller, &place.room, Action::Typing).await {
+        Ok(()) => place,
+        Err(refused) => {
+            let channel = typing::spelled_channel(&place, &spelling).ok_or(refused)?;
+            check(&app, &caller, &channel.room, Action::Typing).await?;
+            channel
+        }
     };
     let now = Moment::now();
     app.hub.count(&user_id, Kind::Typing, now).map_err(|error| limited(error, now.wall))?;
@@ -157,19 +208,24 @@ async fn set_typing(State(app): Shared, JsonObject(mut fields): JsonObject) -> R
 
 async fn send_message(
     State(app): Shared,
+    caller: Caller,
     JsonObject(mut fields): JsonObject,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
-    let user_id = read_user(&mut fields);
+    let user_id = read_user(&mut fields, &caller);
     let id = fields.optional_text("id");
     if id.as_ref().is_some_and(|id| !is_user_id(id)) {
         fields.reject("id", "must be printable, not empty and not longer than 200 bytes");
     }
     let name = fields.optional_text("userName");
-    let draft = messages::read_draft(&mut fields);
+    let draft = messages::read_draft(&mut fields, app.config.message_bytes);
     checked(fields)?;
     let Some(mut draft) = draft else {
         return Err(invalid("channelId", "must name a room"));
     };
+    caller.act_for(&user_id)?;
+    for room in draft.rooms() {
+        check(&app, &caller, &room, Action::Send).await?;
+    }
     let now = Moment::now();
     app.hub.count(&user_id, Kind::Message, now).map_err(|error| limited(error, now.wall))?;
     draft.id = id;
@@ -186,9 +242,14 @@ struct PollQuery {
     since: Option<u64>,
 }
 
-async fn poll(State(app): Shared, query: Result<Query<PollQuery>, QueryRejection>) -> Result<Json<Value>, Failure> {
+async fn poll(
+    State(app): Shared,
+    caller: Caller,
+    query: Result<Query<PollQuery>, QueryRejection>,
+) -> Result<Json<Value>, Failure> {
     let Query(query) = query.map_err(|error| invalid("query", &error.body_text()))?;
     let room = named_room(&query.channel_id)?;
+    check(&app, &caller, &room, Action::Poll).await?;
     let page = history::page(&app, &room, query.since, MOST_POLLED).await;
     Ok(Json(json!({"messages": page.messages, "timestamp": page.cursor, "cursor": page.cursor})))
 }

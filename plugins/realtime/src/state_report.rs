@@ -9,9 +9,9 @@ use axum::{Json, Router};
 use kit::{Class, Dependency, Failure, Health, Routes, Status, clock};
 use serde_json::{Map, Value, json};
 
-use crate::app::App;
 use crate::cluster::{Cluster, State as ClusterState};
 use crate::events::connection::close;
+use crate::state::App;
 
 /// The most rooms or sockets that one answer lists.
 const MOST_LISTED: usize = 1_000;

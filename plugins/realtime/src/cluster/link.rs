@@ -11,9 +11,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::listener::Listener;
 use super::wire::{Envelope, Saying, VERSION};
-use super::{Cluster, State, history, lock, replay};
-use crate::app::App;
-use crate::events::elsewhere;
+use super::{Cluster, Receiver, State, history, lock, replay};
 use crate::hub::Moment;
 
 /// How long connecting, and how long a batch of commands, may take.
@@ -56,7 +54,7 @@ struct Echo {
 }
 
 /// Talks to Redis for ever.
-pub(crate) async fn run(app: Arc<App>, cluster: Arc<Cluster>) {
+pub(crate) async fn run(app: Arc<dyn Receiver>, cluster: Arc<Cluster>) {
     let Some(receiver) = lock(&cluster.queue).take() else {
         return;
     };
@@ -67,7 +65,7 @@ pub(crate) async fn run(app: Arc<App>, cluster: Arc<Cluster>) {
         let why = match timeout(ANSWER_WITHIN, cluster.connect(&mut mark)).await {
             Ok(Ok(link)) => {
                 queue.give_up_state(&cluster);
-                let talk = Talk { app: &app, cluster: &cluster, queue: &mut queue, listener: &mut listener };
+                let talk = Talk { app: &*app, cluster: &cluster, queue: &mut queue, listener: &mut listener };
                 talk.on(link).await
             }
             Ok(Err(error)) => error.to_string(),
@@ -150,7 +148,7 @@ impl Queue {
 
 /// One conversation, from a connection's beginning to its end.
 struct Talk<'a> {
-    app: &'a App,
+    app: &'a dyn Receiver,
     cluster: &'a Cluster,
     queue: &'a mut Queue,
     listener: &'a mut Listener,
@@ -163,7 +161,7 @@ impl Talk<'_> {
         let mut echo = Echo { beat: 0, said: now, heard: now };
         // From here on changes are told; the whole state, which is put together later, has them all.
         self.cluster.outbox.set_open(true);
-        self.app.hub.wait_anew(Moment::now());
+        self.app.hub().wait_anew(Moment::now());
         *lock(&self.cluster.commands) = Some(link.commands.clone());
         for missed in std::mem::take(&mut link.missed) {
             self.hear(&mut echo, &missed);
@@ -224,9 +222,9 @@ impl Talk<'_> {
         if echo.heard.elapsed() > patience {
             return Err("nothing comes back on the channel".to_owned());
         }
-        for silent in self.app.hub.silent_peers(now, self.cluster.timeout) {
+        for silent in self.app.hub().silent_peers(now, self.cluster.timeout) {
             tracing::warn!(instance = %silent, "another instance has fallen silent and is forgotten");
-            elsewhere::announce(self.app, &self.app.hub.forget(silent, now), now);
+            self.app.changed(&self.app.hub().forget(silent, now), now);
         }
         if self.cluster.is_leaving() {
             // Who hears of it after the good-bye would ask for the state of somebody who has gone.
@@ -244,7 +242,7 @@ impl Talk<'_> {
     }
 
     async fn say_state(&mut self, commands: &mut MultiplexedConnection) -> Result<(), String> {
-        let mut users = self.app.hub.whole_state();
+        let mut users = self.app.hub().whole_state();
         let mut is_first = true;
         loop {
             let rest = if users.len() > PART { users.split_off(PART) } else { Vec::new() };
@@ -338,7 +336,7 @@ impl Talk<'_> {
             Ok(Ok(answers)) => Ok(Some(answers)),
             Ok(Err(error)) => {
                 if_away(&error)?;
-                self.app.metrics.count_error();
+                self.app.metrics().count_error();
                 let shown = &self.cluster.address.shown;
                 self.cluster.enter(State::Refusing(format!("Redis at {shown} refuses commands: {error}")));
                 Ok(None)

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 
+use super::Receiver;
 use super::wire::{Envelope, Saying, VERSION};
-use crate::app::App;
-use crate::events::elsewhere;
 use crate::hub::{InstanceId, Moment, Part};
 
 /// The most instances whose last number is remembered; each start of a server is a new one.
@@ -29,7 +28,7 @@ impl Listener {
     }
 
     /// Takes one saying in; gives the number of a beat of one's own.
-    pub(super) fn hear(&mut self, app: &App, text: &[u8]) -> Option<u64> {
+    pub(super) fn hear(&mut self, app: &dyn Receiver, text: &[u8]) -> Option<u64> {
         match self.read(text) {
             Ok(None) => None,
             Ok(Some((from, Saying::Alive { beat }))) if from == self.id => Some(beat),
@@ -39,7 +38,7 @@ impl Listener {
             }
             Err(why) => {
                 tracing::warn!("what came over Redis cannot be used: {why}");
-                app.metrics.count_error();
+                app.metrics().count_error();
                 None
             }
         }
@@ -79,23 +78,23 @@ impl Listener {
         is_news
     }
 
-    fn take_in(&mut self, app: &App, from: InstanceId, says: Saying) {
+    fn take_in(&mut self, app: &dyn Receiver, from: InstanceId, says: Saying) {
         let now = Moment::now();
         match says {
             Saying::Hello => self.is_asked = true,
             Saying::Alive { .. } => {
-                if !app.hub.hear(from, now) {
+                if !app.hub().hear(from, now) {
                     self.must_ask = true;
                 }
             }
-            Saying::Bye => elsewhere::announce(app, &app.hub.forget(from, now), now),
+            Saying::Bye => app.changed(&app.hub().forget(from, now), now),
             Saying::State { users, is_first, is_last } => {
-                let heard = app.hub.apply_part(from, Part { users, is_first, is_last }, now);
-                elsewhere::announce(app, &heard, now);
+                let heard = app.hub().apply_part(from, Part { users, is_first, is_last }, now);
+                app.changed(&heard, now);
             }
-            Saying::Change(change) => elsewhere::announce(app, &app.hub.apply(from, change, now), now),
-            Saying::Message(message) => elsewhere::pass_message(app, &message),
-            Saying::Event(event) => elsewhere::pass_event(app, &event),
+            Saying::Change(change) => app.changed(&app.hub().apply(from, change, now), now),
+            Saying::Message(message) => app.message(&message),
+            Saying::Event(event) => app.event(&event),
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Nobody waits for Redis: what is told goes through a bounded [`Outbox`] into one task. While Redis is away, every
 //! instance goes on with what it knows; when it is back, instances tell each other their whole state, and messages and
-//! events that waited; who comes back later reads them in [`replay`]. It must not know what sockets hear: that is
-//! `events::elsewhere`'s.
+//! events that waited; who comes back later reads them in [`replay`]. It must not know what sockets hear: that is the
+//! [`Receiver`]'s.
 
 mod history;
 mod link;
@@ -23,7 +23,7 @@ use kit::{Metrics, RedisAddress, clock};
 use redis::aio::MultiplexedConnection;
 use tokio::sync::mpsc;
 
-use crate::hub::{InstanceId, Room};
+use crate::hub::{Heard, Hub, InstanceId, Moment, Room};
 
 pub(crate) use history::Shared;
 pub(crate) use link::run;
@@ -37,6 +37,16 @@ const STORED_WITHIN: Duration = Duration::from_millis(250);
 /// How long the last words of a server that stops may take.
 const LAST_WORDS_WITHIN: Duration = Duration::from_secs(3);
 const LAST_WORDS_CHECKED: Duration = Duration::from_millis(10);
+
+/// What this instance does with what the others say.
+pub(crate) trait Receiver: Send + Sync + 'static {
+    fn hub(&self) -> &Hub;
+    fn metrics(&self) -> &Metrics;
+    /// Tells this instance's sockets what has changed.
+    fn changed(&self, heard: &Heard, now: Moment);
+    fn message(&self, message: &Message);
+    fn event(&self, event: &Event);
+}
 
 /// Whether Redis answers.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,7 +7,7 @@ use kit::Metrics;
 use tokio::sync::{mpsc, watch};
 
 use super::wire::Saying;
-use crate::hub::Change;
+use crate::hub::{Change, Publisher};
 
 /// The most entries and bytes that wait.
 const MOST_ENTRIES: usize = 16_384;
@@ -45,13 +45,6 @@ impl Outbox {
     /// Whether there are other instances to tell.
     pub(crate) fn is_used(&self) -> bool {
         self.0.is_some()
-    }
-
-    /// Tells of a change, which is made up only where somebody is told.
-    pub(crate) fn change(&self, change: impl FnOnce() -> Change) {
-        if self.0.as_ref().is_some_and(|inner| inner.is_open.load(Ordering::Acquire)) {
-            self.put(Saying::Change(change()));
-        }
     }
 
     /// Puts an entry in, or drops it and counts that.
@@ -116,6 +109,16 @@ impl Outbox {
     }
 }
 
+impl Publisher for Outbox {
+    fn is_open(&self) -> bool {
+        self.0.as_ref().is_some_and(|inner| inner.is_open.load(Ordering::Acquire))
+    }
+
+    fn publish(&self, change: Change) {
+        self.put(Saying::Change(change));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,15 +154,15 @@ mod tests {
         let (outbox, _receiver) = Outbox::open(Metrics::new("test"));
         outbox.set_open(true);
         for _ in 0..=MOST_ENTRIES {
-            outbox.change(gone);
+            outbox.publish(gone());
         }
         assert_eq!((outbox.dropped(), outbox.take_gap(), outbox.take_gap()), (1, true, false));
     }
 
     #[test]
-    fn changes_are_not_kept_while_redis_is_away_but_events_are() {
+    fn nobody_is_told_of_changes_while_redis_is_away_but_events_are_kept() {
         let (outbox, mut receiver) = Outbox::open(Metrics::new("test"));
-        outbox.change(gone);
+        assert!(!outbox.is_open());
         outbox.put(event(1));
         assert!(matches!(receiver.try_recv(), Ok(Saying::Event(_))));
         assert!(receiver.try_recv().is_err());

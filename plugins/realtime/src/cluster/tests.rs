@@ -16,8 +16,8 @@ use tower::ServiceExt;
 use super::history::{Shared, make_space, prepare, read, write};
 use super::replay;
 use super::wire::Message;
-use crate::app;
 use crate::hub::{InstanceId, MOST_BYTES, MOST_IN_ROOM, Room};
+use crate::wiring;
 
 /// Debian has the server under this name, in the package redis-tools.
 const PROGRAM: &str = "/usr/bin/redis-check-rdb";
@@ -85,7 +85,7 @@ impl Redis {
         let settings =
             [("REALTIME_ALLOW_ANONYMOUS", "true"), ("REALTIME_REDIS_URL", url.as_str()), ("REALTIME_API_KEY", KEY)];
         let environment = Environment::from_pairs(settings);
-        app::build(environment).await.expect("legal settings")
+        wiring::build(environment).await.expect("legal settings")
     }
 }
 
@@ -304,8 +304,8 @@ async fn assert_that_pollers_miss_nothing(plugins: &[&Plugin]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tight_poller_misses_nothing_of_one_instance() {
-    let environment = Environment::from_pairs([("REALTIME_ALLOW_ANONYMOUS", "true")]);
-    let plugin = app::build(environment).await.expect("legal settings");
+    let environment = Environment::from_pairs([("REALTIME_ALLOW_ANONYMOUS", "true"), ("REALTIME_API_KEY", KEY)]);
+    let plugin = wiring::build(environment).await.expect("legal settings");
     assert_that_pollers_miss_nothing(&[&plugin]).await;
 }
 

@@ -1,18 +1,20 @@
 //! A socket's beginning and end: admission, welcome, renewed tokens, pings, departure.
 
 use std::fmt::Display;
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Mutex, Once};
 
 use kit::clock;
 use serde_json::{Value, json};
-use socketioxide::extract::SocketRef;
 use socketioxide::socket::DisconnectReason;
 
-use super::{Answer, Call, Refused, Reply, Session, listen, presence, rooms, typing};
-use crate::app::App;
+use super::call::{Call, Refused, Reply, Session};
+use super::vocabulary::Spoken;
+use super::{presence, rooms, typing};
+use crate::adapter::SocketRef;
 use crate::auth::{Identity, Refusal};
 use crate::delivery::Delivery;
 use crate::hub::{EndedTokens, Face, Joined, Moment, Room};
+use crate::state::App;
 
 /// Why a socket is not let in; the text reaches the client as `connect_error`.
 #[derive(Debug)]
@@ -30,20 +32,19 @@ impl Display for NotAdmitted {
     }
 }
 
-/// Decides whether a socket may connect. It is listened to from here on: its first event may come
-/// before [`welcome`] runs.
-pub(crate) fn admit(app: &Arc<App>, socket: &SocketRef, auth: &Value) -> Result<(), NotAdmitted> {
+/// Decides whether a socket may connect. The caller listens to it from here on: its first event may come before
+/// [`welcome`] runs.
+pub(super) async fn admit(app: &Arc<App>, socket: &SocketRef, auth: &Value) -> Result<Arc<Session>, NotAdmitted> {
     let admitted = if app.hub.connections() >= app.config.max_connections {
         Err(NotAdmitted::Full)
     } else {
-        app.gate.identify(auth).map_err(NotAdmitted::Refused)
+        app.gate.identify(auth).await.map_err(NotAdmitted::Refused)
     };
     match admitted {
         Ok(identity) => {
-            let session = Arc::new(open_session(app, socket, identity));
+            let session = Arc::new(open_session(app, socket, identity, auth));
             socket.extensions.insert(session.clone());
-            listen(socket, session);
-            Ok(())
+            Ok(session)
         }
         Err(refusal) => {
             tracing::debug!(socket = %socket.id, %refusal, "refused a connection");
@@ -97,13 +98,13 @@ fn greet(session: &Session, socket: &SocketRef, now: Moment) {
     if session.is_user {
         let own = Room::of_user(&session.face.user_id);
         if let Joined::In { .. } = app.hub.join(socket.id, &own, own.as_str(), now) {
-            Delivery::join(socket, &own);
+            Delivery::join(socket, &own, session.spoken.words());
         }
         authenticated(session, socket);
     }
 }
 
-fn open_session(app: &Arc<App>, socket: &SocketRef, identity: Identity) -> Session {
+fn open_session(app: &Arc<App>, socket: &SocketRef, identity: Identity, auth: &Value) -> Session {
     let is_user = identity.user_id.is_some();
     let user_id = identity.user_id.unwrap_or_else(|| Arc::from(format!("anonymous:{}", socket.id)));
     Session {
@@ -113,6 +114,8 @@ fn open_session(app: &Arc<App>, socket: &SocketRef, identity: Identity) -> Sessi
         token_ends_at: identity.ends_at,
         login_id: identity.session_id.unwrap_or_else(|| socket.id.to_string()),
         begun: Once::new(),
+        spoken: Spoken::new(auth),
+        waiting: Mutex::new(None),
     }
 }
 
@@ -127,26 +130,29 @@ fn authenticated(session: &Session, socket: &SocketRef) {
 }
 
 /// `auth:refresh {token}`: the same user with a newer token.
-pub(super) fn refresh(call: &Call<'_>, payload: &Value) -> Answer {
-    let session = call.session;
-    let refused = match call.app().gate.identify(payload) {
-        // A token of somebody else would need rooms left and joined: that is a new connection.
-        Ok(identity) if identity.user_id.as_deref() == session.user_id() => {
-            call.app().hub.set_token_end(call.socket.id, identity.ends_at);
-            None
+pub(super) fn refresh(call: &Call<'_>, payload: Value) -> Reply {
+    let (session, socket) = (call.session.clone(), call.socket.clone());
+    Reply::Later(Box::pin(async move {
+        let app = &session.app;
+        let refused = match app.gate.identify(&payload).await {
+            // A token of somebody else would need rooms left and joined: that is a new connection.
+            Ok(identity) if identity.user_id.as_deref() == session.user_id() => {
+                app.hub.set_token_end(socket.id, identity.ends_at);
+                None
+            }
+            Ok(_) => Some(Refused::new("USER_MISMATCH", "the token belongs to another user")),
+            Err(Refusal::Required) => Some(Refused::new("AUTH_REQUIRED", Refusal::Required.to_string())),
+            Err(Refusal::Invalid) => Some(Refused::new("AUTH_INVALID", Refusal::Invalid.to_string())),
+        };
+        if let Some(refused) = refused {
+            app.delivery.to_socket(&socket, "auth:error", &refused.to_json());
+            return Err(refused);
         }
-        Ok(_) => Some(Refused::new("USER_MISMATCH", "the token belongs to another user")),
-        Err(Refusal::Required) => Some(Refused::new("AUTH_REQUIRED", Refusal::Required.to_string())),
-        Err(Refusal::Invalid) => Some(Refused::new("AUTH_INVALID", Refusal::Invalid.to_string())),
-    };
-    if let Some(refused) = refused {
-        call.reply("auth:error", &refused.to_json());
-        return Err(refused);
-    }
-    if session.is_user {
-        authenticated(session, call.socket);
-    }
-    Ok(Reply::Done)
+        if session.is_user {
+            authenticated(&session, &socket);
+        }
+        Ok(None)
+    }))
 }
 
 /// Tells sockets that their tokens have ended, and ends those that went on without a newer one.

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::app::App;
 use crate::cluster::Shared;
 use crate::hub::{Moment, Page, Room};
+use crate::state::App;
 
 /// Positions that this instance gave while Redis could not say differ from those of Redis by less than this.
 const OVERLAP_MS: u64 = 2_000;

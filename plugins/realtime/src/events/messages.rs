@@ -5,14 +5,16 @@ use std::time::{Duration, UNIX_EPOCH};
 use kit::{Fields, clock};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use socketioxide::extract::SocketRef;
 use uuid::Uuid;
 
-use super::{Answer, Call, Refused, Reply, history, room_field};
-use crate::app::App;
+use super::call::{Answer, Call, Refused, Reply, room_field};
+use super::history;
+use crate::access::Action;
+use crate::adapter::SocketRef;
 use crate::cluster::{Message, Saying};
-use crate::delivery::Except;
+use crate::delivery::{Except, Vocabulary};
 use crate::hub::{Face, Kind, Moment, Room};
+use crate::state::App;
 
 /// The most messages that one answer holds.
 const MOST_MESSAGES: usize = 200;
@@ -36,8 +38,38 @@ pub(crate) struct Draft {
     metadata: Option<Value>,
 }
 
-/// Reads any of the three forms: by `roomName`, by `channelId`, or the older one with a `tempId`.
-pub(crate) fn read_draft(fields: &mut Fields) -> Option<Draft> {
+impl Draft {
+    /// The thread's own room: who only follows the thread is not in the channel's. A thread of a closed room has none,
+    /// since whoever may be in the one need not be allowed in the other.
+    fn thread(&self) -> Option<Room> {
+        let thread_id = self.thread_id.as_ref().filter(|_| !self.room.is_closed())?;
+        Room::parse(thread_id, Some("thread")).ok().filter(|thread| thread.kind() == "thread")
+    }
+
+    /// Rejects what would take too much of the history, which all rooms share.
+    fn check_size(&self, fields: &mut Fields, most: usize) {
+        if self.content.as_str().is_some_and(|content| content.len() > most) {
+            let hint = "send what is larger as an attachment, by its id or URL";
+            fields.reject("content", &format!("must not be longer than {most} bytes: {hint}"));
+        }
+        let beside = [&self.attachments, &self.metadata, &self.reply_to].into_iter().flatten().chain(&self.mentions);
+        let size: usize = beside.map(|value| value.to_string().len()).sum();
+        let names = self.kind.len() + self.thread_id.as_ref().map_or(0, String::len);
+        if size + names > most {
+            let what = "attachments, metadata, mentions and replyTo";
+            fields.reject("metadata", &format!("{what} together must not be longer than {most} bytes"));
+        }
+    }
+
+    /// Every room that the message goes to.
+    pub(crate) fn rooms(&self) -> impl Iterator<Item = Room> {
+        [self.room.clone()].into_iter().chain(self.thread())
+    }
+}
+
+/// Reads any of the three forms: by `roomName`, by `channelId`, or the older one with a `tempId`. The content, and what
+/// comes with it, may each have `most` bytes.
+pub(crate) fn read_draft(fields: &mut Fields, most: usize) -> Option<Draft> {
     let field = if fields.has("roomName") { "roomName" } else { "channelId" };
     let (room_name, room) = room_field(fields, field, None);
     let attachments = fields.optional_list("attachments").map(Value::Array);
@@ -52,7 +84,7 @@ pub(crate) fn read_draft(fields: &mut Fields) -> Option<Draft> {
     }
     let mentions = fields.optional_list("mentions");
     let mentions = mentions.or_else(|| fields.optional_list("mentionedUserIds"));
-    Some(Draft {
+    let draft = Draft {
         room_name,
         content: Value::String(content),
         kind: fields.optional_text("type").unwrap_or_else(|| "text".to_owned()),
@@ -64,18 +96,20 @@ pub(crate) fn read_draft(fields: &mut Fields) -> Option<Draft> {
         attachments,
         metadata: fields.take("metadata"),
         room: room?,
-    })
+    };
+    draft.check_size(fields, most);
+    Some(draft)
 }
 
 /// `message:send`.
 pub(super) fn send(call: &Call<'_>, mut fields: Fields) -> Answer {
-    let draft = read_draft(&mut fields);
+    let draft = read_draft(&mut fields, call.app().config.message_bytes);
     fields.finish()?;
     let draft = draft.ok_or_else(|| Refused::new("INVALID_ROOM", "the room has no usable name"))?;
-    call.limit(Kind::Message)?;
-    if !draft.room.admits(call.session.user_id()) {
-        return Err(Refused::forbidden(&draft.room));
+    for room in draft.rooms() {
+        call.check(&room, Action::Send)?;
     }
+    call.limit(Kind::Message)?;
     let client_id = draft.client_id.clone();
     let message = publish(call.app(), draft, &call.session.face, Some(call.socket), call.now);
     let mut receipt = json!({"messageId": message["messageId"], "sentAt": message["timestamp"]});
@@ -92,11 +126,9 @@ pub(super) fn sync(call: &Call<'_>, mut fields: Fields) -> Answer {
     let since = fields.optional_count("since");
     let limit = fields.optional_count("limit");
     fields.finish()?;
-    call.limit(Kind::Query)?;
     let room = room.ok_or_else(|| Refused::new("INVALID_ROOM", "the room has no usable name"))?;
-    if !room.admits(call.session.user_id()) {
-        return Err(Refused::forbidden(&room));
-    }
+    call.check(&room, Action::Sync)?;
+    call.limit(Kind::Query)?;
     let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(USUAL_MESSAGES);
     let (app, most) = (call.session.app.clone(), limit.min(MOST_MESSAGES));
     let answer =
@@ -104,7 +136,7 @@ pub(super) fn sync(call: &Call<'_>, mut fields: Fields) -> Answer {
     if app.cluster.is_none() {
         return Ok(Reply::Data(answer(history::own_page(&app, &room, since, most))));
     }
-    Ok(Reply::Later(Box::pin(async move { answer(history::page(&app, &room, since, most).await) })))
+    Ok(Reply::Later(Box::pin(async move { Ok(Some(answer(history::page(&app, &room, since, most).await))) })))
 }
 
 /// `sync:channels {since}`: which channels there are is known to the app's database, not here.
@@ -114,10 +146,7 @@ pub(super) fn sync_channels(call: &Call<'_>) -> Reply {
 
 /// Gives a message its id and time, keeps it, and sends it to everybody else in its rooms.
 pub(crate) fn publish(app: &App, draft: Draft, face: &Face, origin: Option<&SocketRef>, now: Moment) -> Value {
-    let room = draft.room.clone();
-    // Who only follows the thread is not in the channel's room.
-    let thread = draft.thread_id.as_ref().and_then(|thread_id| Room::parse(thread_id, Some("thread")).ok());
-    let further: Vec<Room> = thread.into_iter().collect();
+    let (room, further) = (draft.room.clone(), draft.thread().into_iter().collect::<Vec<_>>());
     let mut message = message(draft, face);
     let _turn = app.turns.take(&room);
     let (at, text) = app.hub.remember(&room, now, |at| {
@@ -135,8 +164,8 @@ pub(crate) fn publish(app: &App, draft: Draft, face: &Face, origin: Option<&Sock
 /// Sends a message to the sockets of its rooms on this instance.
 pub(super) fn deliver(app: &App, room: &Room, further: &[Room], except: Except<'_>, message: &Value) {
     let rooms: Vec<Room> = [std::slice::from_ref(room), further].concat();
-    app.delivery.to_rooms(&rooms, except, "message:new", message);
-    app.delivery.to_rooms(&rooms, except, "message", message);
+    app.delivery.to_rooms(&rooms, except, Vocabulary::Rooms, ("message:new", message));
+    app.delivery.to_rooms(&rooms, except, Vocabulary::Channels, ("message", message));
 }
 
 /// The union of what all readers of `message:new` and `message` look at, without its time.

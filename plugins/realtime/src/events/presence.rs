@@ -6,10 +6,10 @@ use std::time::{Duration, UNIX_EPOCH};
 use kit::{Fields, clock};
 use serde_json::{Value, json};
 
-use super::{Answer, Call, Refused, Reply};
-use crate::app::App;
-use crate::delivery::Delivery;
+use super::call::{Answer, Call, Refused, Reply};
+use crate::delivery::{Delivery, Vocabulary};
 use crate::hub::{CustomStatus, Kind, Room, Status, View};
+use crate::state::App;
 
 /// The most users that one request may name.
 const MOST_USERS: usize = 1_000;
@@ -47,11 +47,11 @@ pub(super) fn subscribe(call: &Call<'_>, mut fields: Fields) -> Answer {
     let user_ids = read_user_ids(&mut fields);
     fields.finish()?;
     call.limit(Kind::Query)?;
-    if call.socket.rooms().len() + user_ids.len() > MOST_WATCHED {
+    if Delivery::watched(call.socket, call.words()) + user_ids.len() > MOST_WATCHED {
         return Err(Refused::new("TOO_MANY_SUBSCRIPTIONS", "this socket watches too many users"));
     }
     for user_id in &user_ids {
-        Delivery::watch(call.socket, user_id);
+        Delivery::watch(call.socket, user_id, call.words());
     }
     let presences = bulk(&call.app().hub.presences(&user_ids));
     call.reply("presence:bulk", &presences);
@@ -134,17 +134,23 @@ fn bulk(views: &[View]) -> Value {
     json!({"presences": views.iter().map(View::to_json).collect::<Vec<_>>()})
 }
 
-/// Sends a newcomer the presence of those in a room. The older words have no event for many, so
+/// Sends a newcomer the presence of those in a room, unless it is large. The older words have no event for many, so
 /// each who is not simply online or offline comes in one of their own.
 pub(super) fn show_room(call: &Call<'_>, room: &Room) {
+    if call.app().hub.is_large(room) {
+        return;
+    }
     let views = call.app().hub.presences_in(room, MOST_SHOWN);
     call.reply("presence:bulk", &bulk(&views));
+    if !call.words().has(Vocabulary::Channels) {
+        return;
+    }
     for view in views.iter().filter(|view| matches!(view.status, Status::Away | Status::Busy)) {
         call.reply("presence", &old_words(view, Some(room)));
     }
 }
 
-/// Tells those who share a room with the user, who watch the user, or who are in a further room that
+/// Tells those who share a room with the user that is not large, who watch the user, or who are in a further room that
 /// the change concerns.
 pub(crate) fn announce(app: &App, view: &View, further: &[Room]) {
     if !app.config.enabled.presence {
@@ -153,10 +159,13 @@ pub(crate) fn announce(app: &App, view: &View, further: &[Room]) {
     app.counters.presence_updates.inc();
     let mut rooms = app.hub.rooms_of_user(&view.user_id);
     rooms.extend_from_slice(further);
+    rooms.retain(|room| !app.hub.is_large(room));
     let payload = view.to_json();
-    app.delivery.to_watchers(&view.user_id, &rooms, "presence:changed", &payload);
-    app.delivery.to_watchers(&view.user_id, &rooms, "presence:update", &payload);
-    app.delivery.to_watchers(&view.user_id, &rooms, "presence", &old_words(view, further.first()));
+    for event in ["presence:changed", "presence:update"] {
+        app.delivery.to_watchers(&view.user_id, &rooms, Vocabulary::Rooms, (event, &payload));
+    }
+    let payload = old_words(view, further.first());
+    app.delivery.to_watchers(&view.user_id, &rooms, Vocabulary::Channels, ("presence", &payload));
 }
 
 /// As `presence` and HTTP show it.

@@ -2,7 +2,8 @@
 
 use kit::Fields;
 
-use super::{Answer, Call, Refused, Reply, room_field};
+use super::call::{Answer, Call, Refused, Reply, room_field};
+use crate::access::Action;
 use crate::delivery::Except;
 use crate::hub::Kind;
 
@@ -31,8 +32,9 @@ pub(super) fn dispatch(call: &Call<'_>, mut fields: Fields) -> Answer {
     let (_, room) = room_field(&mut fields, "room", None);
     let payload = fields.take("payload").unwrap_or_default();
     fields.finish()?;
-    call.limit(Kind::Relay)?;
     let room = room.ok_or_else(|| Refused::new("INVALID_ROOM", "the room has no usable name"))?;
+    call.check(&room, Action::Send)?;
+    call.limit(Kind::Relay)?;
     if !PASSED.contains(&event.as_str()) {
         return Err(Refused::new("EVENT_NOT_ALLOWED", format!("`{event}` is not passed on")));
     }

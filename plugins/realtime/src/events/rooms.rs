@@ -2,12 +2,14 @@
 
 use kit::{Fields, clock};
 use serde_json::{Value, json};
-use socketioxide::extract::SocketRef;
 
-use super::{Answer, Call, Refused, Reply, presence, room_field, typing};
-use crate::app::App;
-use crate::delivery::{Delivery, Except};
+use super::call::{Answer, Call, Refused, Reply, room_field};
+use super::{presence, typing};
+use crate::access::Action;
+use crate::adapter::SocketRef;
+use crate::delivery::{Delivery, Except, Vocabulary};
 use crate::hub::{Face, Joined, Kind, Moment, Room};
+use crate::state::App;
 
 /// The most members that an answer lists.
 const MOST_MEMBERS: usize = 100;
@@ -18,11 +20,12 @@ pub(super) fn join_room(call: &Call<'_>, mut fields: Fields) -> Answer {
     let joined = fields.finish().map_err(Refused::from).and_then(|()| join(call, &name, room));
     let room = match joined {
         Ok(room) => room,
-        Err(refused) => {
+        Err(refused) if refused.is_certain() => {
             let payload = json!({"roomName": name, "success": false, "error": refused.to_json()});
             call.reply("room:joined", &payload);
             return Err(refused);
         }
+        Err(refused) => return Err(refused),
     };
     call.reply("room:joined", &json!({"roomName": name, "success": true}));
     presence::show_room(call, &room);
@@ -75,16 +78,16 @@ pub(super) fn leave_channel(call: &Call<'_>, mut fields: Fields) -> Answer {
 
 fn join(call: &Call<'_>, name: &str, room: Option<Room>) -> Result<Room, Refused> {
     let room = room.ok_or_else(|| Refused::new("INVALID_ROOM", "the room has no usable name"))?;
+    call.check(&room, Action::Join)?;
     call.limit(Kind::Membership)?;
     match call.app().hub.join(call.socket.id, &room, name, call.now) {
         Joined::In { is_first } => {
-            Delivery::join(call.socket, &room);
+            Delivery::join(call.socket, &room, call.words());
             if is_first {
                 announce_joined(call.app(), &call.session.face, (&room, name), Some(call.socket), call.now);
             }
             Ok(room)
         }
-        Joined::Forbidden => Err(Refused::forbidden(&room)),
         Joined::TooMany => Err(Refused::new("TOO_MANY_ROOMS", "this socket is in too many rooms")),
         Joined::Gone => Err(Refused::new("DISCONNECTED", "this socket is closing")),
     }
@@ -129,13 +132,26 @@ pub(crate) fn announce_left(
     announce(app, ["user:left", "channel:left"], room, &membership(face, name, now), origin);
 }
 
-/// Says one thing in both vocabularies: that of rooms, and that of channels.
+/// Says one thing in both vocabularies: that of rooms, and that of channels. A large room only hears now and then how
+/// many are in it.
 fn announce(app: &App, [of_rooms, of_channels]: [&str; 2], room: &Room, payload: &Value, origin: Option<&SocketRef>) {
+    if app.hub.note_if_large(room) {
+        return;
+    }
     let except = Except { socket: origin, user_id: None };
     let rooms = std::slice::from_ref(room);
-    app.delivery.to_rooms(rooms, except, of_rooms, payload);
+    app.delivery.to_rooms(rooms, except, Vocabulary::Rooms, (of_rooms, payload));
     let channel = json!({"channelId": room.id(), "userId": payload["userId"]});
-    app.delivery.to_rooms(rooms, except, of_channels, &channel);
+    app.delivery.to_rooms(rooms, except, Vocabulary::Channels, (of_channels, &channel));
+}
+
+/// Tells large rooms whose members have changed how many they have now.
+pub(crate) fn announce_sizes(app: &App) {
+    for (room, count) in app.hub.take_changed_sizes() {
+        let size = json!({"roomName": room.as_str(), "channelId": room.id(), "memberCount": count});
+        let rooms = std::slice::from_ref(&room);
+        app.delivery.to_rooms(rooms, Except::default(), Vocabulary::Both, ("room:size", &size));
+    }
 }
 
 fn membership(face: &Face, room_name: &str, now: Moment) -> Value {

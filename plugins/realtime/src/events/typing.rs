@@ -2,12 +2,13 @@
 
 use kit::Fields;
 use serde_json::json;
-use socketioxide::extract::SocketRef;
 
-use super::{Answer, Call, Refused, Reply, room_field};
-use crate::app::App;
-use crate::delivery::Except;
+use super::call::{Answer, Call, Refused, Reply, room_field};
+use crate::access::Action;
+use crate::adapter::SocketRef;
+use crate::delivery::{Except, Vocabulary};
 use crate::hub::{Kind, Place, Room, Spelling, TypingChange};
+use crate::state::App;
 
 /// The longest id or kind that is accepted, in bytes.
 const TEXT_BYTES: usize = 256;
@@ -59,10 +60,16 @@ fn apply(call: &Call<'_>, named: Option<(Place, Spelling)>, is_typing: bool) -> 
     if !call.app().config.enabled.typing {
         return Ok(Reply::Done);
     }
+    let place = match call.check(&place.room, Action::Typing) {
+        Err(refused) if refused.is_certain() => {
+            // Some clients name a channel and say `dm` or `thread`: then they type in the channel.
+            let channel = spelled_channel(&place, &spelling).ok_or(refused)?;
+            call.check(&channel.room, Action::Typing)?;
+            channel
+        }
+        checked => checked.map(|()| place)?,
+    };
     call.limit(Kind::Typing)?;
-    if !place.room.admits(call.session.user_id()) {
-        return Err(Refused::forbidden(&place.room));
-    }
     let (app, face) = (call.app(), &call.session.face);
     let change = if is_typing {
         Some(app.hub.start_typing(place, face, spelling, call.now))
@@ -73,6 +80,12 @@ fn apply(call: &Call<'_>, named: Option<(Place, Spelling)>, is_typing: bool) -> 
         announce(app, &change, Some(call.socket));
     }
     Ok(Reply::Done)
+}
+
+/// The channel of the same bare name, where a name was given with a kind beside it.
+pub(crate) fn spelled_channel(place: &Place, spelling: &Spelling) -> Option<Place> {
+    let room = Room::parse(&spelling.room_name, None).ok()?;
+    (room != place.room).then(|| Place { room, thread_id: place.thread_id.clone() })
 }
 
 /// Tells the room, without the typist, who types now.
@@ -93,23 +106,20 @@ pub(crate) fn announce(app: &App, change: &TypingChange, origin: Option<&SocketR
     });
     let rooms = audience(change);
     let except = Except { socket: origin, user_id: Some(&change.user_id) };
-    app.delivery.to_rooms(&rooms, except, "typing:event", &list);
-    app.delivery.to_rooms(&rooms, except, "typing", &one);
+    app.delivery.to_rooms(&rooms, except, Vocabulary::Rooms, ("typing:event", &list));
+    app.delivery.to_rooms(&rooms, except, Vocabulary::Channels, ("typing", &one));
 }
 
-/// The room, and for a bare name also the channel of that name: some clients join by the bare name
-/// and only say `dm` or `thread` when they type. A direct message's recipient hears in any case.
+/// The room; of a thread that was named by a bare name also the channel of that name, since some clients join by the bare
+/// name and only say `thread` when they type. A direct message's recipient hears in any case.
 fn audience(change: &TypingChange) -> Vec<Room> {
-    let room = &change.place.room;
+    let (room, spelling) = (&change.place.room, &change.spelling);
     let mut rooms = vec![room.clone()];
-    if room.as_str() != change.spelling.room_name
-        && let Ok(channel) = Room::parse(&change.spelling.room_name, None)
-        && channel != *room
-    {
-        rooms.push(channel);
+    if !room.is_closed() {
+        rooms.extend(spelled_channel(&change.place, spelling).map(|channel| channel.room));
     }
-    if room.kind() == "dm" {
-        rooms.extend(change.spelling.recipient_id.as_deref().map(Room::of_user));
+    if spelling.room_type == "dm" {
+        rooms.extend(spelling.recipient_id.as_deref().map(Room::of_user));
     }
     rooms
 }

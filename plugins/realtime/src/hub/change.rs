@@ -39,3 +39,11 @@ pub(crate) struct UserState {
     /// The rooms, by what name and since when.
     pub(crate) rooms: Vec<(Room, Arc<str>, SystemTime)>,
 }
+
+/// Where an instance's changes go.
+pub(crate) trait Publisher: Send + Sync {
+    /// Whether anybody is told.
+    fn is_open(&self) -> bool;
+    /// Tells it; never waits.
+    fn publish(&self, change: Change);
+}

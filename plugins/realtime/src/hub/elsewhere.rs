@@ -172,6 +172,11 @@ impl State {
         self.members.has(room, user_id) || self.peers.has(room, user_id)
     }
 
+    /// How many users a room has, those with sockets on several instances counted for each.
+    pub(super) fn size(&self, room: &Room) -> usize {
+        self.members.count(room) + self.peers.count_in(room)
+    }
+
     /// How many users a room has anywhere, and at most `most` of them as the wire shows them.
     pub(super) fn members_anywhere(&self, room: &Room, most: usize) -> (usize, Vec<Value>) {
         let mut further = self.peers.user_ids(room);

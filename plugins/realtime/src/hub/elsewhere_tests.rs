@@ -8,7 +8,7 @@ use socketioxide::socket::Sid;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::cluster::Saying;
+use crate::cluster::{Outbox, Saying};
 
 const GRACE: Duration = Duration::from_secs(5);
 

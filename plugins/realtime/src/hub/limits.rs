@@ -8,8 +8,7 @@ use crate::config::RateLimit;
 
 /// Clients join up to 100 rooms again after every reconnection, which no limit may break.
 const MEMBERSHIP_FACTOR: u32 = 5;
-/// The most windows that are kept; past it all counting starts afresh, so that ids invented by
-/// HTTP callers cannot fill the memory.
+/// The most windows of one generation; two are kept, so that ids invented by HTTP callers cannot fill the memory.
 const MOST_WINDOWS: usize = 100_000;
 
 /// What is counted apart from each other.
@@ -38,12 +37,17 @@ struct Window {
 /// The counters of all users.
 pub(crate) struct Limits {
     rule: RateLimit,
-    windows: HashMap<(Arc<str>, Kind), Window>,
+    windows: Windows,
+    /// The generation before: a window moves on to the present one when it is used, so that whoever goes on is still
+    /// counted when others fill the memory.
+    earlier: Windows,
 }
+
+type Windows = HashMap<(Arc<str>, Kind), Window>;
 
 impl Limits {
     pub(crate) fn new(rule: RateLimit) -> Self {
-        Self { rule, windows: HashMap::new() }
+        Self { rule, windows: HashMap::new(), earlier: HashMap::new() }
     }
 
     /// Counts one event, or says how long to wait.
@@ -54,9 +58,11 @@ impl Limits {
         let factor = if kind == Kind::Membership { MEMBERSHIP_FACTOR } else { 1 };
         let limit = points.saturating_mul(factor);
         if self.windows.len() >= MOST_WINDOWS {
-            self.windows.clear();
+            self.earlier = std::mem::take(&mut self.windows);
         }
-        let window = self.windows.entry((user_id.clone(), kind)).or_insert(Window { began: now, used: 0 });
+        let key = (user_id.clone(), kind);
+        let earlier = if self.earlier.is_empty() { None } else { self.earlier.remove(&key) };
+        let window = self.windows.entry(key).or_insert_with(|| earlier.unwrap_or(Window { began: now, used: 0 }));
         let elapsed = now.saturating_duration_since(window.began);
         if elapsed >= self.rule.window {
             *window = Window { began: now, used: 0 };
@@ -70,7 +76,9 @@ impl Limits {
     /// Forgets the windows that have ended.
     pub(crate) fn expire(&mut self, now: Instant) {
         let length = self.rule.window;
-        self.windows.retain(|_, window| now.saturating_duration_since(window.began) < length);
+        for windows in [&mut self.windows, &mut self.earlier] {
+            windows.retain(|_, window| now.saturating_duration_since(window.began) < length);
+        }
     }
 }
 
@@ -107,6 +115,22 @@ mod tests {
         assert!(limits.count(&alice, Kind::Message, next).is_ok());
         limits.expire(next + Duration::from_mins(1));
         assert!(limits.windows.is_empty());
+    }
+
+    #[test]
+    fn many_invented_users_do_not_lift_the_limit_of_one_who_goes_on() {
+        let alice: Arc<str> = Arc::from("alice");
+        let now = Instant::now();
+        let mut limits = limits(2);
+        assert!(limits.count(&alice, Kind::Message, now).is_ok());
+        assert!(limits.count(&alice, Kind::Message, now).is_ok());
+        for number in 0..MOST_WINDOWS * 3 {
+            assert!(limits.count(&Arc::from(number.to_string()), Kind::Message, now).is_ok());
+            if number % 1_000 == 0 {
+                assert!(limits.count(&alice, Kind::Message, now).is_err(), "after {number} others");
+            }
+        }
+        assert!(limits.windows.len() + limits.earlier.len() <= MOST_WINDOWS * 2);
     }
 
     #[test]

@@ -2,9 +2,10 @@
 //!
 //! One lock guards it, held for lookups and never while something is sent. It decides and
 //! remembers; it must not send: callers get values that say what others must hear. What other instances must know goes
-//! into the [`Outbox`] under the same lock, so that changes are told in the order in which they happened.
+//! to the [`Publisher`] under the same lock, so that changes are told in the order in which they happened.
 
 mod change;
+mod deadlines;
 mod elsewhere;
 mod history;
 mod limits;
@@ -24,10 +25,9 @@ use kit::clock;
 use serde_json::Value;
 use socketioxide::socket::Sid;
 
-use crate::cluster::Outbox;
 use crate::config::Config;
 
-pub(crate) use change::{Change, InstanceId, UserState};
+pub(crate) use change::{Change, InstanceId, Publisher, UserState};
 pub(crate) use elsewhere::{Heard, Part};
 pub(crate) use history::{KEPT_FOR, MOST_BYTES, MOST_IN_ROOM, Page};
 pub(crate) use limits::{Kind, Limited};
@@ -38,6 +38,8 @@ pub(crate) use status::{CustomStatus, Status, View};
 pub(crate) use tokens::EndedTokens;
 pub(crate) use typing::{Place, Spelling, TypingChange};
 
+/// Rooms with more users than this are large.
+const LARGE: usize = 100;
 /// The most rooms that one socket may be in.
 const MOST_ROOMS: usize = 200;
 
@@ -64,8 +66,6 @@ impl Moment {
 pub(crate) enum Joined {
     /// The socket is in; `is_first` where the user was not in the room before.
     In { is_first: bool },
-    /// The room belongs to somebody else.
-    Forbidden,
     /// The socket is in too many rooms.
     TooMany,
     /// The socket has gone meanwhile.
@@ -103,17 +103,21 @@ struct State {
     history: history::History,
     limits: limits::Limits,
     peers: peers::Peers,
+    /// Large rooms whose members have changed since they were told how many they are.
+    changed_sizes: HashSet<Room>,
+    /// When to look at a socket's token again, in seconds since 1970.
+    token_ends: deadlines::Deadlines<Sid, u64>,
 }
 
 /// The state behind its lock.
 pub(crate) struct Hub {
     state: Mutex<State>,
-    outbox: Outbox,
+    publisher: Box<dyn Publisher>,
 }
 
 impl Hub {
-    /// An empty state; what other instances must know of it goes into the outbox.
-    pub(crate) fn new(config: &Config, outbox: Outbox) -> Self {
+    /// An empty state; what other instances must know of it is given to the publisher.
+    pub(crate) fn new(config: &Config, publisher: impl Publisher + 'static) -> Self {
         let state = State {
             connections: HashMap::new(),
             members: members::Members::default(),
@@ -122,8 +126,17 @@ impl Hub {
             history: history::History::new(history::MOST_BYTES),
             limits: limits::Limits::new(config.rate_limit),
             peers: peers::Peers::default(),
+            changed_sizes: HashSet::new(),
+            token_ends: deadlines::Deadlines::default(),
         };
-        Self { state: Mutex::new(state), outbox }
+        Self { state: Mutex::new(state), publisher: Box::new(publisher) }
+    }
+
+    /// Tells other instances of a change, which is made up only where somebody is told.
+    fn publish(&self, change: impl FnOnce() -> Change) {
+        if self.publisher.is_open() {
+            self.publisher.publish(change());
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -147,7 +160,7 @@ impl Hub {
         }
         let came_online = state.presence.connect(&face.user_id, now);
         if state.presence.sockets(&face.user_id) == 1 {
-            self.outbox.change(|| Change::Connected { face: face.clone() });
+            self.publish(|| Change::Connected { face: face.clone() });
         }
         came_online
     }
@@ -177,21 +190,18 @@ impl Hub {
             is_gone = state.presence.sockets(user_id) == 0;
         }
         if is_gone || !left_here.is_empty() {
-            self.outbox.change(|| Change::Disconnected { user_id: user_id.clone(), left: left_here, is_gone });
+            self.publish(|| Change::Disconnected { user_id: user_id.clone(), left: left_here, is_gone });
         }
         Some(departure)
     }
 
-    /// Puts a socket into a room, which begins to exist with its first member.
+    /// Puts a socket into a room, which begins to exist with its first member. Whether it may was asked before.
     pub(crate) fn join(&self, socket: Sid, room: &Room, name: &str, now: Moment) -> Joined {
         let mut guard = self.state();
         let state = &mut *guard;
         let Some(connection) = state.connections.get_mut(&socket) else {
             return Joined::Gone;
         };
-        if !room.admits(connection.is_user.then_some(&*connection.face.user_id)) {
-            return Joined::Forbidden;
-        }
         if connection.rooms.len() >= MOST_ROOMS && !connection.rooms.contains_key(room) {
             return Joined::TooMany;
         }
@@ -201,7 +211,7 @@ impl Hub {
         let is_first_here = state.members.join(room, face, socket, now.wall) && is_new;
         if is_first_here && room.is_shared() {
             let (face, room) = (face.clone(), room.clone());
-            self.outbox.change(|| Change::Joined { face, room, name, at: now.wall });
+            self.publish(|| Change::Joined { face, room, name, at: now.wall });
         }
         Joined::In { is_first: is_first_here && !state.peers.has(room, &face.user_id) }
     }
@@ -216,7 +226,7 @@ impl Hub {
         let user_id = &connection.face.user_id;
         let has_left_here = state.members.leave(room, user_id, socket);
         if has_left_here && room.is_shared() {
-            self.outbox.change(|| Change::Left { user_id: user_id.clone(), room: room.clone() });
+            self.publish(|| Change::Left { user_id: user_id.clone(), room: room.clone() });
         }
         let has_left = has_left_here && !state.peers.has(room, user_id);
         let typing = if has_left { state.typing.stop_user(user_id, Some(room)) } else { Vec::new() };
@@ -244,9 +254,36 @@ impl Hub {
         connections.map(|(socket, it)| (*socket, it.face.user_id.clone(), it.rooms.len())).collect()
     }
 
-    /// How many users a room has, and at most `most` of them as the wire shows them.
+    /// How many users a room has, and at most `most` of them as the wire shows them; of a large room none, since each
+    /// newcomer would get the whole list.
     pub(crate) fn members(&self, room: &Room, most: usize) -> (usize, Vec<Value>) {
-        self.state().members_anywhere(room, most)
+        let state = self.state();
+        if state.size(room) > LARGE {
+            return (state.size(room), Vec::new());
+        }
+        state.members_anywhere(room, most)
+    }
+
+    /// Whether a room has so many users that not each one of them is told of each other.
+    pub(crate) fn is_large(&self, room: &Room) -> bool {
+        self.state().size(room) > LARGE
+    }
+
+    /// The same, and notes that the members of such a room have changed.
+    pub(crate) fn note_if_large(&self, room: &Room) -> bool {
+        let mut state = self.state();
+        let is_large = state.size(room) > LARGE;
+        if is_large {
+            state.changed_sizes.insert(room.clone());
+        }
+        is_large
+    }
+
+    /// The large rooms whose members have changed since the last call, and how many they are.
+    pub(crate) fn take_changed_sizes(&self) -> Vec<(Room, usize)> {
+        let mut state = self.state();
+        let changed = std::mem::take(&mut state.changed_sizes);
+        changed.into_iter().map(|room| (room.clone(), state.size(&room))).collect()
     }
 
     /// At most `most` rooms that others can be in, with the number of their users.
@@ -299,7 +336,7 @@ impl Hub {
         // Without a socket it holds only if it is repeated, everywhere.
         if changed.is_some() || state.presence.sockets(user_id) == 0 {
             let (user_id, room) = (user_id.clone(), visiting.cloned());
-            self.outbox.change(|| Change::Presence { user_id, set, room });
+            self.publish(|| Change::Presence { user_id, set, room });
         }
         Ok(changed)
     }
@@ -331,7 +368,7 @@ impl Hub {
     }
 
     fn tell_typing(&self, change: &TypingChange, face: &Arc<Face>) {
-        self.outbox.change(|| Change::Typing {
+        self.publish(|| Change::Typing {
             place: change.place.clone(),
             face: face.clone(),
             spelling: change.spelling.clone(),

@@ -169,6 +169,11 @@ impl Peers {
         self.peers.values().any(|peer| peer.rooms.get(room).is_some_and(|users| users.contains(user_id)))
     }
 
+    /// How many users of a room the instances hold together.
+    pub(crate) fn count_in(&self, room: &Room) -> usize {
+        self.peers.values().filter_map(|peer| peer.rooms.get(room)).map(HashSet::len).sum()
+    }
+
     /// The users of a room, once each.
     pub(crate) fn user_ids(&self, room: &Room) -> HashSet<&Arc<str>> {
         self.peers.values().filter_map(|peer| peer.rooms.get(room)).flatten().collect()

@@ -6,11 +6,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
 use super::Moment;
+use super::deadlines::Deadlines;
 use super::room::Room;
 use super::status::{CustomStatus, Status, View};
 
@@ -30,11 +31,17 @@ struct Record {
     /// When the status was set: of two that were set on different instances the later one holds.
     set_at: SystemTime,
     /// When the record goes unless a socket is open.
-    ends: Option<std::time::Instant>,
+    ends: Option<Instant>,
+    /// When that, and the end of the custom status, are looked at next.
+    looked_at: Option<Instant>,
+    custom_looked_at: Option<SystemTime>,
     visits: Vec<Room>,
     /// Rooms that closed sockets were in; they hear when the grace is over.
     left: Vec<Room>,
 }
+
+/// A custom status that ends later than this is kept until it is replaced.
+const LONGEST_CUSTOM: Duration = Duration::from_hours(24 * 30);
 
 /// A status and when it was set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,13 +65,18 @@ pub(crate) struct Presence {
     lease: Duration,
     users: HashMap<Arc<str>, Record>,
     visitors: HashMap<Room, BTreeSet<Arc<str>>>,
+    /// When a record may have ended, and when a custom status.
+    ends: Deadlines<Arc<str>>,
+    custom_ends: Deadlines<Arc<str>, SystemTime>,
 }
 
 impl Presence {
     /// `grace` follows the last socket; `timeout` is how often HTTP callers are expected to repeat
     /// themselves, twice of which a status holds.
     pub(crate) fn new(grace: Duration, timeout: Duration) -> Self {
-        Self { grace, lease: timeout * 2, users: HashMap::new(), visitors: HashMap::new() }
+        let (users, visitors) = (HashMap::new(), HashMap::new());
+        let (ends, custom_ends) = (Deadlines::default(), Deadlines::default());
+        Self { grace, lease: timeout * 2, users, visitors, ends, custom_ends }
     }
 
     /// Notes a socket; gives the new presence where others must hear of it.
@@ -84,6 +96,9 @@ impl Presence {
         if let Some(record) = self.users.get_mut(user_id) {
             record.sockets = record.sockets.saturating_sub(1);
             record.note_departure(left, now, self.grace);
+            if let Some(ends) = record.ends {
+                self.ends.add_if_earlier(&mut record.looked_at, ends, Arc::from(user_id));
+            }
         }
     }
 
@@ -113,6 +128,9 @@ impl Presence {
         if let Some(record) = self.users.get_mut(user_id) {
             record.elsewhere = record.elsewhere.saturating_sub(u32::from(is_gone));
             record.note_departure(left, now, self.grace);
+            if let Some(ends) = record.ends {
+                self.ends.add_if_earlier(&mut record.looked_at, ends, Arc::from(user_id));
+            }
         }
     }
 
@@ -151,11 +169,17 @@ impl Presence {
         let record = self.users.entry(user_id.clone()).or_insert_with(|| Record::new(status, now));
         let changed = is_new || record.status != status || record.custom != custom;
         record.status = status;
+        let custom_ends = custom.as_ref().and_then(|custom| custom.expires_at);
+        if let Some(at) = custom_ends.filter(|at| *at < now.wall + LONGEST_CUSTOM) {
+            self.custom_ends.add_if_earlier(&mut record.custom_looked_at, at, user_id.clone());
+        }
         record.custom = custom;
         record.last_seen = now.wall;
         record.set_at = now.wall;
         if !record.is_held() {
-            record.ends = Some(now.monotonic + self.lease);
+            let ends = now.monotonic + self.lease;
+            record.ends = Some(ends);
+            self.ends.add_if_earlier(&mut record.looked_at, ends, user_id.clone());
         }
         changed.then(|| self.view(user_id))
     }
@@ -199,19 +223,37 @@ impl Presence {
     /// Ends what has run out; gives each presence that others must hear of.
     pub(crate) fn expire(&mut self, now: Moment) -> Vec<Ended> {
         let mut changed = Vec::new();
-        let mut ended = Vec::new();
-        for (user_id, record) in &mut self.users {
-            if record.ends.is_some_and(|ends| ends <= now.monotonic) {
-                ended.push(user_id.clone());
-            } else if record.custom.as_ref().is_some_and(|custom| custom.has_ended(now.wall)) {
-                record.custom = None;
-                changed.push((user_id.clone(), record.visits.clone()));
+        while let Some((time, user_id)) = self.ends.next_until(now.monotonic) {
+            let record = self.users.get_mut(&user_id).filter(|record| record.looked_at == Some(time));
+            let Some((record, ends)) = record.and_then(|record| {
+                record.looked_at = None;
+                record.ends.map(|ends| (record, ends))
+            }) else {
+                continue;
+            };
+            if ends > now.monotonic {
+                // Prolonged since then.
+                self.ends.add_if_earlier(&mut record.looked_at, ends, user_id);
+            } else {
+                changed.extend(self.end(&user_id));
             }
         }
-        let changed = changed.into_iter().map(|(user_id, rooms)| Ended { view: self.view(&user_id), rooms });
-        let mut changed: Vec<Ended> = changed.collect();
-        for user_id in ended {
-            changed.extend(self.end(&user_id));
+        while let Some((time, user_id)) = self.custom_ends.next_until(now.wall) {
+            let record = self.users.get_mut(&user_id).filter(|record| record.custom_looked_at == Some(time));
+            let Some(record) = record else {
+                continue;
+            };
+            record.custom_looked_at = None;
+            let Some(ends) = record.custom.as_ref().and_then(|custom| custom.expires_at) else {
+                continue;
+            };
+            if ends > now.wall {
+                self.custom_ends.add_if_earlier(&mut record.custom_looked_at, ends, user_id);
+                continue;
+            }
+            record.custom = None;
+            let rooms = record.visits.clone();
+            changed.push(Ended { view: self.view(&user_id), rooms });
         }
         changed
     }
@@ -240,7 +282,19 @@ impl Record {
     fn new(status: Status, now: Moment) -> Self {
         let (visits, left) = (Vec::new(), Vec::new());
         let at = now.wall;
-        Self { status, custom: None, last_seen: at, sockets: 0, elsewhere: 0, set_at: at, ends: None, visits, left }
+        Self {
+            status,
+            custom: None,
+            last_seen: at,
+            sockets: 0,
+            elsewhere: 0,
+            set_at: at,
+            ends: None,
+            looked_at: None,
+            custom_looked_at: None,
+            visits,
+            left,
+        }
     }
 
     /// Whether any socket of the user is open anywhere.

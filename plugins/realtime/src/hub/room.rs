@@ -53,15 +53,33 @@ impl Room {
         self.0.split_once(':').map_or("channel", |(kind, _)| kind)
     }
 
-    /// Whether this user may join the room and send into it: a user's own room is theirs alone,
-    /// every other room is open to whoever is connected.
-    pub(crate) fn admits(&self, user_id: Option<&str>) -> bool {
-        self.kind() != "user" || user_id == Some(self.id())
+    /// Whether it belongs to one user.
+    pub(crate) fn is_personal(&self) -> bool {
+        self.kind() == "user"
     }
 
     /// Whether several users can be in it.
     pub(crate) fn is_shared(&self) -> bool {
-        self.kind() != "user"
+        !self.is_personal()
+    }
+
+    /// Whether it is for some users only.
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self.kind(), "user" | "dm") || self.id().starts_with("private-")
+    }
+
+    /// Whether it is a direct conversation with this user: `dm:<a>-<b>`.
+    ///
+    /// Ids can have dashes themselves. Both ids are taken to have the same number of them, as UUIDs do, so that no user
+    /// whose id is a part of another's gets in; a name that cannot be read like that is nobody's.
+    pub(crate) fn is_between(&self, user_id: &str) -> bool {
+        let id = self.id();
+        let dashes: Vec<usize> = id.match_indices('-').map(|(at, _)| at).collect();
+        if self.kind() != "dm" || dashes.len().is_multiple_of(2) {
+            return false;
+        }
+        let middle = dashes[dashes.len() / 2];
+        user_id == &id[..middle] || user_id == &id[middle + 1..]
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -98,13 +116,20 @@ mod tests {
     }
 
     #[test]
-    fn a_users_room_admits_that_user_only() {
-        let own = room("user:alice", None);
-        assert_eq!(own, Room::of_user("alice"));
-        assert!(own.admits(Some("alice")));
-        assert!(!own.admits(Some("bob")));
-        assert!(!own.admits(None));
-        assert!(room("general", None).admits(None));
+    fn a_direct_conversation_is_between_two_users_whose_ids_are_alike() {
+        for (name, user, expected) in [
+            ("dm:alice-bob", "alice", true),
+            ("dm:alice-bob", "bob", true),
+            ("dm:alice-bob", "carol", false),
+            ("dm:user-1-user-2", "user-1", true),
+            ("dm:user-1-user-2", "user", false),
+            ("dm:user-1-user-2", "2", false),
+            ("dm:alice-anne-bob", "bob", false),
+            ("dm:7", "7", false),
+            ("channel:alice-bob", "alice", false),
+        ] {
+            assert_eq!(room(name, None).is_between(user), expected, "{user} in {name}");
+        }
     }
 
     #[test]

@@ -77,10 +77,3 @@ impl View {
         value
     }
 }
-
-impl CustomStatus {
-    /// Whether its time is over.
-    pub(super) fn has_ended(&self, now: SystemTime) -> bool {
-        self.expires_at.is_some_and(|at| at <= now)
-    }
-}

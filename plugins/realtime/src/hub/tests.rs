@@ -1,4 +1,5 @@
 use super::*;
+use crate::cluster::Outbox;
 use kit::Environment;
 
 fn hub() -> Hub {
@@ -38,15 +39,6 @@ fn a_closed_socket_cannot_join() {
     hub.disconnect(socket, Moment::now());
     assert_eq!(hub.join(socket, &room("a"), "a", Moment::now()), Joined::Gone);
     assert_eq!(hub.members(&room("a"), 9).0, 0);
-}
-
-#[test]
-fn the_room_of_another_user_stays_shut() {
-    let hub = hub();
-    let socket = connect(&hub, "alice");
-    let now = Moment::now();
-    assert_eq!(hub.join(socket, &room("user:bob"), "user:bob", now), Joined::Forbidden);
-    assert_eq!(hub.join(socket, &room("user:alice"), "user:alice", now), Joined::In { is_first: true });
 }
 
 #[test]

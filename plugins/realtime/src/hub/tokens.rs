@@ -16,6 +16,8 @@ pub(super) struct TokenEnd {
     /// Seconds since 1970; `None` where none was needed.
     at: Option<u64>,
     was_told: bool,
+    /// When it is looked at next.
+    looked_at: Option<u64>,
 }
 
 /// The sockets whose tokens have ended.
@@ -30,8 +32,14 @@ pub(crate) struct EndedTokens {
 impl Hub {
     /// Notes when the socket's present token ends.
     pub(crate) fn set_token_end(&self, socket: Sid, at: Option<u64>) {
-        if let Some(connection) = self.state().connections.get_mut(&socket) {
-            connection.token = TokenEnd { at, was_told: false };
+        let mut guard = self.state();
+        let state = &mut *guard;
+        if let Some(connection) = state.connections.get_mut(&socket) {
+            let looked_at = connection.token.looked_at;
+            connection.token = TokenEnd { at, was_told: false, looked_at };
+            if let Some(at) = at {
+                state.token_ends.add_if_earlier(&mut connection.token.looked_at, at, socket);
+            }
         }
     }
 
@@ -39,17 +47,31 @@ impl Hub {
     pub(crate) fn ended_tokens(&self, now: Moment) -> EndedTokens {
         let seconds = clock::milliseconds(now.wall) / 1000;
         let mut ended = EndedTokens::default();
-        for (socket, connection) in &mut self.state().connections {
-            let token = &mut connection.token;
-            let Some(at) = token.at.filter(|at| *at <= seconds) else {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        while let Some((time, socket)) = state.token_ends.next_until(seconds) {
+            let token = state.connections.get_mut(&socket).map(|connection| &mut connection.token);
+            let Some(token) = token.filter(|token| token.looked_at == Some(time)) else {
                 continue;
             };
-            if at + ENDED_FOR.as_secs() <= seconds {
-                ended.closed.push(*socket);
-            } else if !token.was_told {
-                token.was_told = true;
-                ended.told.push(*socket);
-            }
+            token.looked_at = None;
+            let Some(at) = token.at else {
+                continue;
+            };
+            let closes_at = at + ENDED_FOR.as_secs();
+            let next = if at > seconds {
+                // A newer token has come.
+                at
+            } else if closes_at <= seconds {
+                ended.closed.push(socket);
+                continue;
+            } else {
+                if !std::mem::replace(&mut token.was_told, true) {
+                    ended.told.push(socket);
+                }
+                closes_at
+            };
+            state.token_ends.add_if_earlier(&mut token.looked_at, next, socket);
         }
         ended
     }

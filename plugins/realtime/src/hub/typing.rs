@@ -1,6 +1,6 @@
 //! Who is typing where, until they stop or fall silent.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Moment;
+use super::deadlines::Deadlines;
 use super::members::Face;
 use super::room::Room;
 
@@ -53,11 +54,14 @@ struct Typist {
 pub(crate) struct Typing {
     timeout: Duration,
     places: HashMap<Place, Vec<Typist>>,
+    /// Where each user types, so that one who goes is found without a look at everybody.
+    of_users: HashMap<Arc<str>, HashSet<Place>>,
+    ends: Deadlines<(Place, Arc<str>)>,
 }
 
 impl Typing {
     pub(crate) fn new(timeout: Duration) -> Self {
-        Self { timeout, places: HashMap::new() }
+        Self { timeout, places: HashMap::new(), of_users: HashMap::new(), ends: Deadlines::default() }
     }
 
     /// Somebody types, or types on.
@@ -72,7 +76,11 @@ impl Typing {
         };
         match known {
             Some(index) => typists[index] = typist,
-            None if typists.len() < MOST_TYPISTS => typists.push(typist),
+            None if typists.len() < MOST_TYPISTS => {
+                self.ends.add(typist.ends, (place.clone(), face.user_id.clone()));
+                self.of_users.entry(face.user_id.clone()).or_default().insert(place.clone());
+                typists.push(typist);
+            }
             None => (),
         }
         self.change(place, spelling, face.user_id.clone(), true)
@@ -86,26 +94,34 @@ impl Typing {
         if typists.is_empty() {
             self.places.remove(place);
         }
+        if let Some(places) = self.of_users.get_mut(user_id) {
+            places.remove(place);
+            if places.is_empty() {
+                self.of_users.remove(user_id);
+            }
+        }
         Some(self.change(place.clone(), typist.spelling, typist.face.user_id.clone(), false))
     }
 
     /// Ends all typing of a user, in one room or everywhere.
     pub(crate) fn stop_user(&mut self, user_id: &str, room: Option<&Room>) -> Vec<TypingChange> {
-        self.stop_where(|place, typist| &*typist.face.user_id == user_id && room.is_none_or(|room| *room == place.room))
+        let places = self.of_users.get(user_id).into_iter().flatten();
+        let places: Vec<Place> = places.filter(|place| room.is_none_or(|room| *room == place.room)).cloned().collect();
+        places.iter().filter_map(|place| self.stop(place, user_id)).collect()
     }
 
     /// Ends the typing of whoever fell silent.
     pub(crate) fn expire(&mut self, now: Instant) -> Vec<TypingChange> {
-        self.stop_where(|_, typist| typist.ends <= now)
-    }
-
-    fn stop_where(&mut self, is_over: impl Fn(&Place, &Typist) -> bool) -> Vec<TypingChange> {
         let mut over = Vec::new();
-        for (place, typists) in &self.places {
-            let ended = typists.iter().filter(|typist| is_over(place, typist));
-            over.extend(ended.map(|typist| (place.clone(), typist.face.user_id.clone())));
+        while let Some((_, (place, user_id))) = self.ends.next_until(now) {
+            let typists = self.places.get(&place).into_iter().flatten();
+            // Whoever typed on since then ends later.
+            match typists.filter(|typist| typist.face.user_id == user_id).map(|typist| typist.ends).next() {
+                Some(ends) if ends > now => self.ends.add(ends, (place, user_id)),
+                _ => over.extend(self.stop(&place, &user_id)),
+            }
         }
-        over.iter().filter_map(|(place, user_id)| self.stop(place, user_id)).collect()
+        over
     }
 
     fn change(&self, place: Place, spelling: Spelling, user_id: Arc<str>, is_typing: bool) -> TypingChange {
@@ -165,7 +181,7 @@ mod tests {
         typing.start(place("channel:a"), &face("alice"), spelled("a"), now.after(TIMEOUT / 2));
         assert!(typing.expire(now.after(TIMEOUT).monotonic).is_empty());
         assert_eq!(typing.expire(now.after(TIMEOUT * 2).monotonic).len(), 1);
-        assert!(typing.places.is_empty());
+        assert!(typing.places.is_empty() && typing.of_users.is_empty() && typing.ends.is_empty());
     }
 
     #[test]

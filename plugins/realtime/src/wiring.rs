@@ -6,65 +6,32 @@ use std::time::Duration;
 
 use axum::Router;
 use kit::{Class, ConfigurationError, Environment, Metrics, Plugin};
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge};
-use serde_json::Value;
-use serde_json::value::to_raw_value;
-use socketioxide::SocketIo;
 
+use crate::access::{self, Access};
+use crate::adapter::Watched;
 use crate::auth::Gate;
-use crate::cluster::{self, Cluster, Event, Outbox, Saying};
+use crate::cluster::{self, Cluster};
 use crate::config::{Config, PACKET_BYTES};
-use crate::delivery::{Delivery, Except};
-use crate::hub::{Hub, Moment, Room};
+use crate::delivery::Delivery;
+use crate::hub::{Hub, Moment};
+use crate::state::{App, Counters};
 use crate::turns::Turns;
-use crate::{events, handshake, http, state_report};
+use crate::{events, handshake, http, slow, state_report};
 
 /// How often things that run out are looked for; the error of every timeout.
 const TICK: Duration = Duration::from_millis(200);
 /// How many ticks lie between two looks at the sockets' tokens.
 const TOKEN_TICKS: u32 = 5;
+/// How many ticks lie between two notices of a large room's size.
+const SIZE_TICKS: u32 = 10;
 /// How many ticks lie between two rounds of tidying.
 const TIDY_TICKS: u32 = 150;
-/// Events that wait for one slow reader before any is lost.
+/// Events that wait for one slow reader before it is disconnected.
 const QUEUE_EVENTS: usize = 1024;
 /// Read buffer of a socket in bytes: most packets are smaller, and thousands of sockets idle.
 const READ_BUFFER_BYTES: usize = 1024;
 /// A connection that has not introduced itself by then is closed.
 const INTRODUCTION: Duration = Duration::from_secs(20);
-/// Upper bounds in milliseconds.
-const LATENCY_MS: [f64; 11] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0];
-
-/// The plugin's own metrics.
-pub(crate) struct Counters {
-    pub(crate) connections: IntGauge,
-    pub(crate) messages: IntCounter,
-    pub(crate) presence_updates: IntCounter,
-    pub(crate) latency: Histogram,
-}
-
-/// What every handler works with.
-pub(crate) struct App {
-    pub(crate) config: Config,
-    pub(crate) gate: Gate,
-    pub(crate) hub: Hub,
-    pub(crate) delivery: Delivery,
-    pub(crate) metrics: Metrics,
-    pub(crate) counters: Counters,
-    /// The other instances, where there can be any.
-    pub(crate) cluster: Option<Arc<Cluster>>,
-    pub(crate) outbox: Outbox,
-    pub(crate) turns: Turns,
-}
-
-impl App {
-    /// Sends an event to rooms, on every instance.
-    pub(crate) fn pass(&self, rooms: &[Room], except: Except<'_>, event: &str, payload: &Value) {
-        self.delivery.to_rooms(rooms, except, event, payload);
-        if let (true, Ok(payload)) = (self.outbox.is_used(), to_raw_value(payload)) {
-            self.outbox.put(Saying::Event(Event { rooms: rooms.to_vec(), name: event.to_owned(), payload }));
-        }
-    }
-}
 
 /// Builds the plugin from its environment.
 pub(crate) async fn build(environment: Environment) -> Result<Plugin, ConfigurationError> {
@@ -72,7 +39,8 @@ pub(crate) async fn build(environment: Environment) -> Result<Plugin, Configurat
     warn_of_open_doors(&config);
     let settings = config.server.clone();
     let metrics = Metrics::new("realtime");
-    let (sockets, io) = SocketIo::builder()
+    let (slow, reported) = tokio::sync::mpsc::unbounded_channel();
+    let (sockets, io) = socketioxide::SocketIo::builder()
         .ping_interval(config.ping_interval)
         .ping_timeout(config.ping_timeout)
         .connect_timeout(INTRODUCTION)
@@ -81,23 +49,27 @@ pub(crate) async fn build(environment: Environment) -> Result<Plugin, Configurat
         .ws_max_frame_size(PACKET_BYTES)
         .ws_read_buffer_size(READ_BUFFER_BYTES)
         .max_buffer_size(QUEUE_EVENTS)
+        .with_adapter::<Watched>(slow.clone())
         .build_svc();
+    let access = Access::new(access::judge(&environment)?, config.access_ttl);
     let cluster = config.redis.clone();
     let cluster = cluster.map(|address| Arc::new(Cluster::new(address, config.instance_timeout, metrics.clone())));
     let outbox = cluster.as_ref().map(|cluster| cluster.outbox()).unwrap_or_default();
     let app = Arc::new(App {
-        gate: Gate::new(config.jwt_secret.as_deref(), config.allow_anonymous),
+        gate: Gate::new(settings.access.tokens().cloned(), config.allow_anonymous),
         hub: Hub::new(&config, outbox.clone()),
-        delivery: Delivery::new(io.clone(), metrics.clone()),
+        delivery: Delivery::new(io.clone(), metrics.clone(), slow),
         counters: Counters::register(&metrics),
         metrics: metrics.clone(),
         config,
         cluster: cluster.clone(),
         outbox,
         turns: Turns::new(),
+        access,
     });
     events::attach(&io, &app);
     tokio::spawn(run_clock(app.clone()));
+    tokio::spawn(slow::run(app.clone(), reported));
     if let Some(cluster) = cluster {
         tokio::spawn(cluster::run(app.clone(), cluster));
     }
@@ -105,7 +77,8 @@ pub(crate) async fn build(environment: Environment) -> Result<Plugin, Configurat
     let sockets = Router::new()
         .route_service("/socket.io", sockets.clone())
         .route_service("/socket.io/", sockets)
-        .layer(axum::middleware::map_request(handshake::slim));
+        .layer(axum::middleware::map_request(handshake::slim))
+        .layer(axum::middleware::map_response(handshake::number_code));
     let (observed, stopped) = (app.clone(), app.clone());
     Ok(Plugin {
         name: "realtime",
@@ -128,26 +101,6 @@ async fn stop(app: Arc<App>) {
     }
 }
 
-impl Counters {
-    fn register(metrics: &Metrics) -> Self {
-        let gauge = |name, help| IntGauge::new(name, help).expect("the name is legal");
-        let counter = |name, help| IntCounter::new(name, help).expect("the name is legal");
-        let latency = HistogramOpts::new(
-            "realtime_latency_ms",
-            "Time from an event's arrival to its hand-over to every recipient's queue.",
-        );
-        let latency = Histogram::with_opts(latency.buckets(LATENCY_MS.to_vec()));
-        Self {
-            connections: metrics.register(gauge("realtime_connections_total", "Sockets that are connected now.")),
-            messages: metrics
-                .register(counter("realtime_messages_total", "Messages that were accepted, by socket or over HTTP.")),
-            presence_updates: metrics
-                .register(counter("realtime_presence_updates_total", "Changes of presence that others were told of.")),
-            latency: metrics.register(latency.expect("the name and the bounds are legal")),
-        }
-    }
-}
-
 /// Announces what ends by itself: typing, presence, history, rate windows.
 async fn run_clock(app: Arc<App>) {
     let mut ticks = tokio::time::interval(TICK);
@@ -161,6 +114,9 @@ async fn run_clock(app: Arc<App>) {
         count = count.wrapping_add(1);
         if count.is_multiple_of(TOKEN_TICKS) {
             events::connection::end_tokens(&app, &app.hub.ended_tokens(now));
+        }
+        if count.is_multiple_of(SIZE_TICKS) {
+            events::rooms::announce_sizes(&app);
         }
         if count.is_multiple_of(TIDY_TICKS) {
             app.hub.tidy(now);

@@ -29,6 +29,7 @@ missing_packages() {
   command -v exiftool >/dev/null || say libimage-exiftool-perl
   command -v promtool >/dev/null || say prometheus
   command -v setpriv >/dev/null || say util-linux
+  command -v strace >/dev/null || say strace
   /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null || say python3-aiosmtpd
   /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || say python3-venv
   compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || say postgresql

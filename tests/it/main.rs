@@ -37,6 +37,8 @@ mod self_update;
 mod services;
 mod sets;
 mod setup;
+mod soak;
+mod states;
 mod status;
 mod upstream;
 mod verify;

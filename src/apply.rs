@@ -1,14 +1,15 @@
 //! Doing: runs a plan's steps, one call or file operation each. Decides nothing; what fails is undone by `undo` from
 //! the record that is on disk before the first step.
 
+mod image;
 mod order;
 mod proof;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::context::{Context, now, unix_seconds};
-use crate::docker::{ContainerSpec, Docker, EngineError, ExitWatch, label};
+use crate::docker::{ContainerSpec, Docker, EngineError, ExitWatch, Restarts, label};
 use crate::environment::{waits_for_gateways, with_gateways};
 use crate::error::Error;
 use crate::fs;
@@ -17,7 +18,6 @@ use crate::name::PluginName;
 use crate::needs::ServiceNeed;
 use crate::package::recipe::Recipe;
 use crate::plan::{Action, Activation, Plan};
-use crate::preflight;
 use crate::state::{RECORD_SCHEMA, Receipt, Record, Undo};
 use crate::ui::Event;
 use crate::undo;
@@ -44,8 +44,10 @@ pub struct Job<'a> {
     pub generated: &'a [(String, String)],
     /// Labels of everything that the transaction makes.
     pub labels: BTreeMap<String, String>,
-    /// Labels of the image that is built.
+    /// Labels of the image that is imported.
     pub image_labels: BTreeMap<String, String>,
+    /// Whether the programs of a build may use the network.
+    pub build_network: bool,
     /// Values that must not be shown, whatever a container logs.
     pub secrets: Vec<String>,
 }
@@ -189,60 +191,21 @@ impl Run<'_> {
         Ok(values::stage_generated(config_dir, self.job.transaction, owner, self.job.generated)?)
     }
 
-    async fn build(&mut self, tag: &str) -> Result<(), Error> {
-        self.started(&format!("building the image {tag}"));
-        let job = self.job;
-        let plugin = self.plugin().to_owned();
-        let Recipe::Dockerfile { path, .. } = job.recipe else { return Ok(()) };
-        let labels: HashMap<String, String> =
-            job.labels.iter().chain(&job.image_labels).map(|(key, value)| (key.clone(), value.clone())).collect();
-        let reporter = self.cx.reporter.clone();
-        let mut progress = move |line: &str| reporter.event(Event::Detail { plugin: &plugin, text: line });
-        let (sender, context) = tokio::sync::mpsc::channel(4);
-        let recipe = job.recipe.clone();
-        let writer = tokio::task::spawn_blocking(move || recipe.write_build_context(ChannelWriter { sender }));
-        let build = self.docker.build_image((tag, path), &labels, context, &mut progress);
-        // Dropping the request ends the build: the engine removes what it had begun.
-        self.proven.image_id = tokio::select! {
-            image = build => image?,
-            error = self.job.order.failure() => return Err(error),
-            () = self.cx.interrupt.wanted() => return Err(Error::Interrupted),
-        };
-        match writer.await {
-            Ok(Err(source)) => Err(Error::Package { plugin: self.plugin().to_owned(), source }),
-            _ => Ok(()),
-        }
-    }
-
-    async fn pull(&mut self, reference: &str) -> Result<(), Error> {
-        self.started(&format!("pulling the image {reference}"));
-        let plugin = self.plugin().to_owned();
-        let reporter = self.cx.reporter.clone();
-        let mut progress =
-            move |done, total| reporter.event(Event::Bytes { plugin: &plugin, done, total: Some(total) });
-        tokio::select! {
-            pulled = self.docker.pull_image(reference, &mut progress) => pulled?,
-            error = self.job.order.failure() => return Err(error),
-            () = self.cx.interrupt.wanted() => return Err(Error::Interrupted),
-        }
-        let Some(image) = self.docker.inspect_image(reference).await? else {
-            let action = format!("use the image `{reference}`");
-            return Err(EngineError::Vanished { action, message: "it was pulled and is gone".to_owned() }.into());
-        };
-        preflight::check_platform(&self.job.plan.plugin, reference, &image.platform)?;
-        self.proven.image_id = image.id;
-        Ok(())
-    }
-
-    /// Several plugins of one new project make the same network at the same time; the engine would make two of that
-    /// name, so that is done under a lock.
+    /// Several plugins of one new project create the same network at the same time, hence the lock. The lock is the
+    /// installation's: of another one's network of this name the engine tells.
     async fn create_network(&self, name: &str) -> Result<(), Error> {
         let _lock = self.cx.state.lock("_network", self.cx.settings.lock_timeout).await?;
-        let observed = self.docker.observe(&self.cx.state.home_id()?).await?;
-        if observed.network(name).is_none() {
-            self.docker.create_network(name, self.job.labels.clone()).await?;
+        let home = self.cx.state.home_id()?;
+        let observed = self.docker.observe(&home).await?;
+        if observed.network(name).is_some() || self.docker.create_network(name, self.job.labels.clone()).await? {
+            return Ok(());
         }
-        Ok(())
+        // Somebody created it since: fine unless it is another installation, whose network would go with its plugins.
+        let observed = self.docker.observe(&home).await?;
+        match observed.network(name).and_then(|network| network.home.as_ref()) {
+            Some(other) if *other != home => Err(EngineError::NameTaken { name: name.to_owned() }.into()),
+            _ => Ok(()),
+        }
     }
 
     async fn wait_to_start(&self) -> Result<(), Error> {
@@ -264,7 +227,8 @@ impl Run<'_> {
         self.exit = Some(self.docker.watch_exit(&self.proven.container_id).await?);
         self.started = Some(tokio::time::Instant::now());
         self.job.order.tell(Progress::Starting);
-        Ok(self.docker.start_container(container).await.map_err(EngineError::if_vanished)?)
+        let started = self.docker.start_container(container, Restarts::Never).await;
+        Ok(started.map_err(EngineError::if_vanished)?)
     }
 
     async fn activate(&mut self) -> Result<(), Error> {
@@ -282,25 +246,6 @@ impl Run<'_> {
             fs::rename(&activation.staged, &activation.active)?;
         }
         Ok(fs::sync_folder(activation.active.parent().unwrap_or(&activation.active))?)
-    }
-}
-
-/// Hands what is written to the engine's request, chunk by chunk, so that no package is held in memory whole.
-struct ChannelWriter {
-    sender: tokio::sync::mpsc::Sender<Vec<u8>>,
-}
-
-impl std::io::Write for ChannelWriter {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let chunk = bytes[..bytes.len().min(256 * 1024)].to_vec();
-        let length = chunk.len();
-        let closed = |_| std::io::Error::new(std::io::ErrorKind::BrokenPipe, "the engine takes no more");
-        self.sender.blocking_send(chunk).map_err(closed)?;
-        Ok(length)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 

@@ -227,6 +227,9 @@ pub struct InstallArguments {
     /// Grant what the manifest asks for beyond the hardened defaults
     #[arg(long)]
     pub allow_privileged: bool,
+    /// Allow the build of a package that is not bundled to run its programs, without network access unless `network` is given
+    #[arg(long, value_enum, value_name = "WITH", num_args = 0..=1, require_equals = true, default_missing_value = "offline")]
+    pub allow_build: Option<BuildAllowed>,
     /// Install again although it is installed and healthy
     #[arg(long)]
     pub force: bool,
@@ -286,6 +289,15 @@ pub struct EnvArguments {
 }
 
 /// Where a server of the application runs.
+/// What the build of an image may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BuildAllowed {
+    /// Run programs without network access
+    Offline,
+    /// Run programs with network access
+    Network,
+}
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Place {
     /// On this machine

@@ -18,6 +18,7 @@
 pub mod address;
 pub mod apply;
 pub mod backend;
+pub mod build_journal;
 pub mod cli;
 pub mod commands;
 pub mod compat;

@@ -297,6 +297,8 @@ pub fn install(wanted: &Wanted<'_>, situation: &Situation<'_>) -> (Plan, Vec<Und
         });
     }
     draft.step(Action::WriteReceipt, "the commit point: from here on it is installed");
+    let keep = Finish::KeepRunning { name: name.clone() };
+    draft.step(Action::Finish(keep), "from here on the engine restarts it, after its own restarts too");
     finish(&old, &name, &parked, situation, &mut draft);
     let notes = notes(wanted, situation, &network);
     (draft.plan(wanted, notes), draft.undo)

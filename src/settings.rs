@@ -18,6 +18,8 @@ pub const PLUGIN_REGISTRY: &str = "NSELF_PLUGIN_REGISTRY";
 pub const REGISTRY_CACHE_TTL: &str = "NSELF_REGISTRY_CACHE_TTL";
 /// How long a plugin may take to become healthy, in seconds or with a unit (`90`, `90s`, `2m`, `500ms`); 60 s when unset.
 pub const PLUGIN_READY_TIMEOUT: &str = "NSELF_PLUGIN_READY_TIMEOUT";
+/// How long the build of an image may take; 15 minutes when unset.
+pub const PLUGIN_BUILD_TIMEOUT: &str = "NSELF_PLUGIN_BUILD_TIMEOUT";
 /// The folder of receipts, locks and records; `~/.nself` when unset.
 pub const NSELF_HOME: &str = "NSELF_HOME";
 /// The folder with the bundled registry; `../share/nself` beside the program when unset.
@@ -64,6 +66,7 @@ pub struct Settings {
     pub registry: Option<String>,
     pub cache_ttl: Duration,
     pub ready_timeout: Duration,
+    pub build_timeout: Duration,
     pub lock_timeout: Duration,
     pub license_key: Option<String>,
     pub docker: DockerSettings,
@@ -99,6 +102,7 @@ impl Settings {
                 Some(word) => parse_duration(word).ok_or_else(|| bad_duration("--timeout", word))?,
                 None => duration(PLUGIN_READY_TIMEOUT, Duration::from_mins(1))?,
             },
+            build_timeout: duration(PLUGIN_BUILD_TIMEOUT, Duration::from_mins(15))?,
             lock_timeout: duration(LOCK_TIMEOUT, Duration::from_mins(1))?,
             license_key: text(LICENSE_KEY),
             docker: DockerSettings {

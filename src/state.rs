@@ -185,6 +185,47 @@ impl State {
         Ok(fs::remove_file(&self.owed_restart(project))?)
     }
 
+    fn image_path(&self, digest: &crate::name::Digest) -> PathBuf {
+        self.root.join("images").join(digest.to_hex())
+    }
+
+    /// The image that this installation made from the archive with this digest, by id. Only what is written here is
+    /// believed: anybody can put a label on an image.
+    pub fn image_of(&self, digest: &crate::name::Digest) -> Result<Option<String>, StateError> {
+        let bytes = fs::read_optional(&self.image_path(digest))?;
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()))
+    }
+
+    /// Notes an image that was made from an archive.
+    pub fn remember_image(&self, digest: &crate::name::Digest, id: &str) -> Result<(), StateError> {
+        let path = self.image_path(digest);
+        fs::create_private_folder(path.parent().unwrap_or(&self.root))?;
+        Ok(fs::write_atomic(&path, id.as_bytes())?)
+    }
+
+    /// Every image that this installation keeps, by id.
+    pub fn known_images(&self) -> Result<Vec<String>, StateError> {
+        let folder = self.root.join("images");
+        let mut ids = Vec::new();
+        for name in fs::list_folder(&folder)? {
+            let bytes = fs::read_optional(&folder.join(name))?;
+            ids.extend(bytes.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()));
+        }
+        Ok(ids)
+    }
+
+    /// Forgets an image that is removed.
+    pub fn forget_image(&self, id: &str) -> Result<(), StateError> {
+        let folder = self.root.join("images");
+        for name in fs::list_folder(&folder)? {
+            let path = folder.join(name);
+            if fs::read_optional(&path)?.is_some_and(|bytes| bytes == id.as_bytes()) {
+                fs::remove_file(&path)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Directory for anonymous spill files (downloads too large for memory) and staging folders.
     pub fn spool(&self) -> PathBuf {
         self.plugin_dir.join(".staging")

@@ -9,6 +9,7 @@ mod restore;
 
 use std::path::Path;
 
+use crate::build_journal;
 use crate::context::Context;
 use crate::docker::{Docker, Observed, ObservedNetwork, label};
 use crate::error::Error;
@@ -77,9 +78,7 @@ async fn undo_on_engine(cx: &Context, docker: &Docker, record: &Record, undo: &U
             }
         }
         Undo::RemoveBuiltImages => {
-            for image in docker.images_with(&[(label::TRANSACTION, &record.id)]).await? {
-                docker.remove_image(&image).await?;
-            }
+            build_journal::remove_built(docker, &cx.state.staging(&record.id), &cx.state.home_id()?).await?;
         }
         Undo::RemovePulledImage { reference } => {
             docker.remove_image(reference).await?;
@@ -131,8 +130,8 @@ async fn remove_unused_network(
     // Stopped containers do not hold a network on the engine, but they need it to start again.
     let is_used = observed.containers.iter().any(|container| container.networks.iter().any(|network| network == name));
     let found = observed.network(name).filter(|network| network.home.as_ref() == Some(&home));
-    if !is_used && found.is_some_and(may_go) {
-        docker.remove_network(name).await?;
+    if let Some(network) = found.filter(|network| !is_used && may_go(network)) {
+        docker.remove_network(&network.id).await?;
     }
     Ok(())
 }
@@ -201,7 +200,7 @@ fn describe(undo: &Undo, record: &Record) -> String {
         Undo::RestoreContainer { name, parked, .. } => format!("the earlier container `{name}`, perhaps as `{parked}`"),
         Undo::RemoveNetwork { name } => format!("the network `{name}`"),
         Undo::RemoveVolume { name } => format!("the volume `{name}`"),
-        Undo::RemoveBuiltImages => format!("images with the label {}={}", label::TRANSACTION, record.id),
+        Undo::RemoveBuiltImages => "the image and the images of its build's steps".to_owned(),
         Undo::RemovePulledImage { reference } => format!("the image `{reference}`"),
         Undo::RestorePackage { active, .. } => format!("the package `{}`", active.display()),
         Undo::DiscardValues { keys } | Undo::ForgetValues { keys, .. } => {

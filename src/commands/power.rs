@@ -8,6 +8,7 @@ use super::install::{self, Extent, Outcome, Renewal};
 use crate::apply::Proof;
 use crate::cli::NamesArguments;
 use crate::context::Context;
+use crate::docker::Restarts;
 use crate::environment::Variables;
 use crate::error::Error;
 use crate::health::Verdict;
@@ -122,7 +123,7 @@ async fn act(cx: &Context, project: &Project, plugin: &PluginName, power: Power)
             docker.stop_container(&name).await?;
             return Ok(None);
         }
-        Power::Start => docker.start_container(&name).await?,
+        Power::Start => docker.start_container(&name, Restarts::Always).await?,
         Power::Restart => docker.restart_container(&name).await?,
     }
     wait(cx, receipt, &name).await.map(Some)

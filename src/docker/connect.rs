@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bollard::{API_DEFAULT_VERSION, ClientVersion};
-use http_body_util::Empty;
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Response};
 use hyper_util::rt::TokioIo;
@@ -25,7 +25,7 @@ const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 /// How long the engine may take to say that it is there.
 const PING_DEADLINE: Duration = Duration::from_secs(10);
 /// The longest that one call may take to answer; stopping a container waits for its grace time within it.
-const CALL_DEADLINE: Duration = Duration::from_mins(2);
+pub(super) const CALL_DEADLINE: Duration = Duration::from_mins(2);
 
 /// Where an engine listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,7 +128,7 @@ impl Docker {
         };
         let client = client
             .map_err(|error| EngineError::NotThere { endpoint: endpoint.to_string(), reason: error.to_string() })?;
-        Ok(Self { client, endpoint })
+        Ok(Self { client, endpoint, remembered: std::sync::Arc::default() })
     }
 }
 
@@ -148,7 +148,7 @@ fn agree(offered: &str) -> Option<ClientVersion> {
 /// makes the engine run other programs to ask for theirs, which takes it tens of milliseconds.
 async fn ping(endpoint: &Endpoint) -> Result<String, EngineError> {
     let no_engine = |reason: String| EngineError::NotThere { endpoint: endpoint.to_string(), reason };
-    let answer = request(endpoint, Method::GET, "/_ping").await.map_err(|error| match error {
+    let answer = request(endpoint, Method::GET, "/_ping", None).await.map_err(|error| match error {
         RequestError::Connect(error) => unreachable(endpoint, &error),
         RequestError::Http(error) => no_engine(format!("what answers there is no Docker engine: {error}")),
     })?;
@@ -158,6 +158,27 @@ async fn ping(endpoint: &Endpoint) -> Result<String, EngineError> {
         .ok_or_else(|| no_engine(format!("what answers there ({}) tells no API version", answer.status())))
 }
 
+impl Docker {
+    /// Posts JSON that bollard cannot say; an answer other than success is an error with the engine's message.
+    pub(super) async fn post(&self, path: &str, body: &serde_json::Value, action: &str) -> Result<(), EngineError> {
+        let path = format!("/v{}{path}", self.client.client_version());
+        let gone = || EngineError::Gone { endpoint: self.endpoint.to_string(), action: action.to_owned() };
+        let asked = async {
+            let answer = request(&self.endpoint, Method::POST, &path, Some(body.to_string().into())).await;
+            let answer = answer.map_err(|_| gone())?;
+            let status = answer.status();
+            let body = answer.into_body().collect().await.map_err(|_| gone())?.to_bytes();
+            if status.is_success() {
+                return Ok(());
+            }
+            let told: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+            let message = told["message"].as_str().unwrap_or("no reason given").to_owned();
+            Err(EngineError::Failed { action: action.to_owned(), message, status: Some(status.as_u16()) })
+        };
+        self.call_stream(action, asked).await?
+    }
+}
+
 /// Why a request of our own came to nothing.
 pub(super) enum RequestError {
     Connect(io::Error),
@@ -165,20 +186,21 @@ pub(super) enum RequestError {
 }
 
 /// One request on a connection of its own, for what bollard does not let see: an answer's headers. It returns when the
-/// headers are there; the connection lives as long as the answer's body is wanted.
+/// headers are there; the connection lives as long as the answer's body is wanted. A body is JSON.
 pub(super) async fn request(
     endpoint: &Endpoint,
     method: Method,
     path: &str,
+    body: Option<Bytes>,
 ) -> Result<Response<Incoming>, RequestError> {
     match endpoint {
         Endpoint::Socket(socket) => {
             let stream = tokio::net::UnixStream::connect(socket).await.map_err(RequestError::Connect)?;
-            send(stream, method, path).await
+            send(stream, method, path, body).await
         }
         Endpoint::Loopback(address) => {
             let stream = tokio::net::TcpStream::connect(address).await.map_err(RequestError::Connect)?;
-            send(stream, method, path).await
+            send(stream, method, path, body).await
         }
     }
 }
@@ -187,6 +209,7 @@ async fn send(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     method: Method,
     path: &str,
+    body: Option<Bytes>,
 ) -> Result<Response<Incoming>, RequestError> {
     let broken = |error: hyper::Error| RequestError::Http(error.to_string());
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
@@ -196,7 +219,8 @@ async fn send(
         .method(method)
         .uri(path)
         .header(hyper::header::HOST, "docker")
-        .body(Empty::<Bytes>::new())
+        .header(hyper::header::CONTENT_TYPE, "application/json")
+        .body(Full::new(body.unwrap_or_default()))
         .map_err(|error| RequestError::Http(error.to_string()))?;
     sender.send_request(request).await.map_err(broken)
 }

@@ -1,16 +1,16 @@
-//! Containers, networks and volumes: each function is one call of the engine.
+//! Containers, networks and volumes: each function is one call of the engine, and each call has a deadline.
 
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{
-    ContainerCreateBody, EndpointSettings, HostConfig, HostConfigLogConfig, Mount as EngineMount, MountType,
-    NetworkConnectRequest, NetworkCreateRequest, NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, ContainerUpdateBody, EndpointSettings, HostConfig, HostConfigLogConfig, Mount as EngineMount,
+    MountType, NetworkConnectRequest, NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
     VolumeCreateRequest,
 };
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, InspectContainerOptions, InspectNetworkOptions, LogsOptionsBuilder,
-    RemoveContainerOptionsBuilder, RemoveVolumeOptions, RenameContainerOptionsBuilder, RestartContainerOptionsBuilder,
-    StartContainerOptions, StopContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, InspectContainerOptions, InspectNetworkOptions, ListContainersOptionsBuilder,
+    LogsOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptions, RenameContainerOptionsBuilder,
+    RestartContainerOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
 };
 use futures_util::{Stream, StreamExt};
 use http_body_util::BodyExt;
@@ -19,6 +19,9 @@ use hyper::body::Incoming;
 
 use super::connect::{RequestError, request};
 use super::{Docker, EngineError, accept};
+
+/// Labels that a container never takes over from its image: those that say what a container is.
+const RESERVED_LABELS: &[&str] = &["com.docker.compose.", "org.nself."];
 
 /// How often, and after what pause, a removal is asked for that the engine refuses for the moment.
 const REMOVAL_TRIES: u32 = 100;
@@ -76,6 +79,25 @@ pub struct ContainerSpec {
     pub stop_grace_seconds: u32,
 }
 
+/// Whether the engine starts a container again when it ends, and when the engine itself starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restarts {
+    /// A committed plugin. Not `unless-stopped`: after a crash of the engine, its successor leaves those down.
+    Always,
+    /// A candidate, a parked container, a stopped plugin.
+    Never,
+}
+
+impl Restarts {
+    fn policy(self) -> RestartPolicy {
+        let name = match self {
+            Self::Always => RestartPolicyNameEnum::ALWAYS,
+            Self::Never => RestartPolicyNameEnum::NO,
+        };
+        RestartPolicy { name: Some(name), maximum_retry_count: None }
+    }
+}
+
 /// What the engine says of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerState {
@@ -120,7 +142,7 @@ impl ContainerSpec {
     }
 
     fn host_config(&self) -> HostConfig {
-        // 1 GB of cores' time is 1e9 nano-CPUs; a manifest's value is validated to be small and positive.
+        // 1 CPU = 1e9 nano-CPUs; a manifest's value is validated to be small and positive.
         #[expect(clippy::cast_possible_truncation, reason = "at most a few thousand CPUs times 1e9")]
         let nano_cpus = self.cpus.map(|cpus| (cpus * 1e9) as i64);
         let tmpfs = self.tmpfs.iter().map(|path| (path.clone(), "rw,nosuid,nodev,noexec,size=64m".to_owned()));
@@ -157,17 +179,15 @@ impl ContainerSpec {
                     ("max-file".to_owned(), "3".to_owned()),
                 ])),
             }),
-            restart_policy: Some(RestartPolicy {
-                name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
-                maximum_retry_count: None,
-            }),
+            // Only what is committed outlives a crash or a restart of the engine: see `Restarts`.
+            restart_policy: Some(Restarts::Never.policy()),
             ..Default::default()
         }
     }
 }
 
-/// Tells when a container ends. The engine's event holds the exit code; what it tells of the container afterwards does
-/// not, once it has started it again.
+/// Reports a container's exit. The `die` event carries the exit code; a later inspect does not, once the engine has
+/// restarted the container.
 #[derive(Debug)]
 pub struct ExitWatch {
     body: Incoming,
@@ -188,31 +208,45 @@ impl ExitWatch {
 }
 
 impl Docker {
-    /// Makes a network for plugins.
-    pub async fn create_network(&self, name: &str, labels: BTreeMap<String, String>) -> Result<(), EngineError> {
-        let request = NetworkCreateRequest {
-            name: name.to_owned(),
-            labels: Some(labels.into_iter().collect()),
-            ..Default::default()
-        };
-        let made = self.client.create_network(request).await;
-        made.map(drop).map_err(self.failed(format!("make the network `{name}`")))
+    /// Creates a network for plugins and returns its id; false where one of that name exists.
+    pub async fn create_network(&self, name: &str, labels: BTreeMap<String, String>) -> Result<bool, EngineError> {
+        // The engine of API 1.41 creates a second network of one name unless it is asked to check, which the client
+        // library cannot ask.
+        let body = serde_json::json!({"Name": name, "Labels": labels, "CheckDuplicate": true});
+        let created = self.post("/networks/create", &body, &format!("create the network `{name}`")).await;
+        accept(created, &[409])
     }
 
     /// The addresses of this machine on a network: where connections to a published port come from.
     pub async fn gateways(&self, network: &str) -> Result<Vec<String>, EngineError> {
-        let found = self.client.inspect_network(network, None::<InspectNetworkOptions>).await;
-        let found = found.map_err(self.failed(format!("look at the network `{network}`")))?;
+        let found = self.client.inspect_network(network, None::<InspectNetworkOptions>);
+        let found = self.call(format!("look at the network `{network}`"), found).await?;
         let configured = found.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
         // With its prefix where the engine was given one.
         let address = |text: String| text.split('/').next().unwrap_or_default().to_owned();
-        Ok(configured.into_iter().filter_map(|entry| entry.gateway).map(address).collect())
+        // An engine that was started for the first time reports a subnet alone: it takes the first address itself.
+        let gateway = |entry: bollard::models::IpamConfig| match entry.gateway.filter(|gateway| !gateway.is_empty()) {
+            Some(gateway) => Some(address(gateway)),
+            None => first_address(&entry.subnet?),
+        };
+        Ok(configured.into_iter().filter_map(gateway).collect())
     }
 
-    /// Removes a network; false when it was gone, or when containers still use it.
-    pub async fn remove_network(&self, name: &str) -> Result<bool, EngineError> {
-        let removed = self.client.remove_network(name).await;
-        accept(removed.map_err(self.failed(format!("remove the network `{name}`"))), &[403, 404, 409])
+    /// Removes a network by id; false when it was gone, or when containers still use it.
+    pub async fn remove_network(&self, id: &str) -> Result<bool, EngineError> {
+        let removed = self.call(format!("remove the network `{id}`"), self.client.remove_network(id)).await;
+        accept(removed, &[403, 404, 409])
+    }
+
+    /// The names of the containers that are on a network, running or not.
+    pub async fn containers_on_network(&self, id: &str) -> Result<Vec<String>, EngineError> {
+        let filters = HashMap::from([("network".to_owned(), vec![id.to_owned()])]);
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        let listed = self.client.list_containers(Some(options));
+        let listed = self.call(format!("list the containers on the network `{id}`"), listed).await?;
+        let name =
+            |container: bollard::models::ContainerSummary| container.names.unwrap_or_default().into_iter().next();
+        Ok(listed.into_iter().filter_map(name).map(|name| name.trim_start_matches('/').to_owned()).collect())
     }
 
     /// Joins a container to a further network.
@@ -221,42 +255,72 @@ impl Docker {
             container: container.to_owned(),
             endpoint_config: Some(EndpointSettings { aliases: Some(aliases.to_vec()), ..Default::default() }),
         };
-        let joined = self.client.connect_network(network, request).await;
-        joined.map_err(self.failed(format!("join `{container}` to the network `{network}`")))
+        let joined = self.client.connect_network(network, request);
+        self.call(format!("join `{container}` to the network `{network}`"), joined).await
     }
 
-    /// Makes a container and returns its id.
+    /// Creates a container and returns its id. Labels that its image carries and that would make it something else, of
+    /// compose's or of ours, are blanked: the engine cannot leave them out.
     pub async fn create_container(&self, spec: &ContainerSpec) -> Result<String, EngineError> {
         let options = CreateContainerOptionsBuilder::new().name(&spec.name).build();
-        let made = self.client.create_container(Some(options), spec.body()).await;
-        made.map(|answer| answer.id).map_err(self.failed(format!("make the container `{}`", spec.name)))
+        let mut body = spec.body();
+        let image = self.inspect_image(&spec.image).await?;
+        let labels = body.labels.get_or_insert_default();
+        for inherited in image.into_iter().flat_map(|image| image.labels) {
+            if RESERVED_LABELS.iter().any(|prefix| inherited.starts_with(prefix)) {
+                labels.entry(inherited).or_default();
+            }
+        }
+        let created = self.client.create_container(Some(options), body);
+        let created = self.call(format!("create the container `{}`", spec.name), created).await;
+        created.map(|answer| answer.id).map_err(|error| error.if_name_taken(&spec.name))
     }
 
-    /// Starts a container; one that runs already is fine.
-    pub async fn start_container(&self, container: &str) -> Result<(), EngineError> {
-        let started = self.client.start_container(container, None::<StartContainerOptions>).await;
-        accept(started.map_err(self.failed(format!("start the container `{container}`"))), &[304]).map(drop)
+    /// Sets whether the engine restarts a container; one that is gone is fine.
+    pub async fn set_restarts(&self, container: &str, restarts: Restarts) -> Result<(), EngineError> {
+        let current = self.client.inspect_container(container, None::<InspectContainerOptions>);
+        let current = match self.call(format!("look at the container `{container}`"), current).await {
+            Err(error) if error.is_not_found() => return Ok(()),
+            current => current?,
+        };
+        if current.host_config.and_then(|config| config.restart_policy) == Some(restarts.policy()) {
+            return Ok(());
+        }
+        let update = ContainerUpdateBody { restart_policy: Some(restarts.policy()), ..Default::default() };
+        let updated = self.client.update_container(container, update);
+        let updated = self.call(format!("set the restart policy of the container `{container}`"), updated).await;
+        accept(updated, &[404]).map(drop)
     }
 
-    /// Stops a container after its own grace time; one that is gone or stopped already is fine.
+    /// Starts a container, one that runs already included, and sets what becomes of it when the engine restarts.
+    pub async fn start_container(&self, container: &str, restarts: Restarts) -> Result<(), EngineError> {
+        let started = self.client.start_container(container, None::<StartContainerOptions>);
+        accept(self.call(format!("start the container `{container}`"), started).await, &[304])?;
+        self.set_restarts(container, restarts).await
+    }
+
+    /// Stops a container after its own grace time, for good: the engine does not start it again, whenever it restarts
+    /// itself. One that is gone or stopped already is fine.
     pub async fn stop_container(&self, container: &str) -> Result<(), EngineError> {
+        self.set_restarts(container, Restarts::Never).await?;
         let options = StopContainerOptionsBuilder::new().build();
-        let stopped = self.client.stop_container(container, Some(options)).await;
-        accept(stopped.map_err(self.failed(format!("stop the container `{container}`"))), &[304, 404]).map(drop)
+        let stopped = self.client.stop_container(container, Some(options));
+        accept(self.call(format!("stop the container `{container}`"), stopped).await, &[304, 404]).map(drop)
     }
 
-    /// Stops and starts a container.
+    /// Stops and starts a container, which is kept running from then on.
     pub async fn restart_container(&self, container: &str) -> Result<(), EngineError> {
         let options = RestartContainerOptionsBuilder::new().build();
-        let restarted = self.client.restart_container(container, Some(options)).await;
-        restarted.map_err(self.failed(format!("restart the container `{container}`")))
+        let restarted = self.client.restart_container(container, Some(options));
+        self.call(format!("restart the container `{container}`"), restarted).await?;
+        self.set_restarts(container, Restarts::Always).await
     }
 
     /// Gives a container another name.
     pub async fn rename_container(&self, container: &str, name: &str) -> Result<(), EngineError> {
         let options = RenameContainerOptionsBuilder::new().name(name).build();
-        let renamed = self.client.rename_container(container, options).await;
-        renamed.map_err(self.failed(format!("rename the container `{container}` to `{name}`")))
+        let renamed = self.client.rename_container(container, options);
+        self.call(format!("rename the container `{container}` to `{name}`"), renamed).await
     }
 
     /// Removes a container, running or not, and its anonymous volumes; false when it was gone.
@@ -264,8 +328,8 @@ impl Docker {
         let (mut tries, mut was_refused) = (0, false);
         loop {
             let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-            let removed = self.client.remove_container(container, Some(options)).await;
-            let removed = removed.map_err(self.failed(format!("remove the container `{container}`")));
+            let removed = self.client.remove_container(container, Some(options));
+            let removed = self.call(format!("remove the container `{container}`"), removed).await;
             tries += 1;
             match removed {
                 Err(error) if is_refused_for_the_moment(&error) && tries < REMOVAL_TRIES => was_refused = true,
@@ -277,8 +341,8 @@ impl Docker {
 
     /// What the engine says of a container.
     pub async fn inspect_container(&self, container: &str) -> Result<ContainerState, EngineError> {
-        let answer = self.client.inspect_container(container, None::<InspectContainerOptions>).await;
-        let answer = answer.map_err(self.failed(format!("look at the container `{container}`")))?;
+        let answer = self.client.inspect_container(container, None::<InspectContainerOptions>);
+        let answer = self.call(format!("look at the container `{container}`"), answer).await?;
         let state = answer.state.unwrap_or_default();
         Ok(ContainerState {
             running: state.running.unwrap_or(false) && !state.restarting.unwrap_or(false),
@@ -299,7 +363,7 @@ impl Docker {
             serde_json::json!({"type": ["container"], "container": [container], "event": ["die"]}).to_string();
         let filters: String = url::form_urlencoded::byte_serialize(filters.as_bytes()).collect();
         let path = format!("/v{}/events?since=1&filters={filters}", self.client.client_version());
-        match request(&self.endpoint, Method::GET, &path).await {
+        match self.call_stream(&action, request(&self.endpoint, Method::GET, &path, None)).await? {
             Ok(answer) if answer.status().is_success() => Ok(ExitWatch { body: answer.into_body() }),
             Ok(answer) => {
                 let status = answer.status();
@@ -315,7 +379,7 @@ impl Docker {
     pub async fn last_lines(&self, container: &str, count: u32) -> Result<Vec<LogLine>, EngineError> {
         let mut lines = Vec::new();
         let mut stream = Box::pin(self.log(container, count, false));
-        while let Some(line) = stream.next().await {
+        while let Some(line) = self.call_stream("read the log", stream.next()).await? {
             lines.push(line?);
         }
         Ok(lines)
@@ -346,14 +410,12 @@ impl Docker {
             labels: Some(labels.into_iter().collect()),
             ..Default::default()
         };
-        let made = self.client.create_volume(request).await;
-        made.map(drop).map_err(self.failed(format!("make the volume `{name}`")))
+        self.call(format!("create the volume `{name}`"), self.client.create_volume(request)).await.map(drop)
     }
 
     /// The transaction that made a volume; `None` when there is none or it is not ours.
     pub async fn volume_transaction(&self, name: &str) -> Result<Option<String>, EngineError> {
-        let answer = self.client.inspect_volume(name).await;
-        match answer.map_err(self.failed(format!("look at the volume `{name}`"))) {
+        match self.call(format!("look at the volume `{name}`"), self.client.inspect_volume(name)).await {
             Ok(mut volume) => Ok(volume.labels.remove(super::label::TRANSACTION)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
@@ -362,9 +424,15 @@ impl Docker {
 
     /// Removes a volume; false when it was gone or is in use.
     pub async fn remove_volume(&self, name: &str) -> Result<bool, EngineError> {
-        let removed = self.client.remove_volume(name, None::<RemoveVolumeOptions>).await;
-        accept(removed.map_err(self.failed(format!("remove the volume `{name}`"))), &[404, 409])
+        let removed = self.client.remove_volume(name, None::<RemoveVolumeOptions>);
+        accept(self.call(format!("remove the volume `{name}`"), removed).await, &[404, 409])
     }
+}
+
+/// The first address of an IPv4 subnet (`172.17.0.0/16` gives `172.17.0.1`).
+fn first_address(subnet: &str) -> Option<String> {
+    let network: std::net::Ipv4Addr = subnet.split('/').next()?.parse().ok()?;
+    Some(std::net::Ipv4Addr::from(u32::from(network).checked_add(1)?).to_string())
 }
 
 impl ContainerSpec {
@@ -375,5 +443,14 @@ impl ContainerSpec {
             Mount::Host(_) => None,
         });
         names.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_subnet_gives_its_first_address() {
+        assert_eq!(super::first_address("172.17.0.0/16").as_deref(), Some("172.17.0.1"));
+        assert_eq!(super::first_address("fd00::/64"), None);
     }
 }

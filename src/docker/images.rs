@@ -1,4 +1,4 @@
-//! Images: found by digest label or reference, built from a package, pulled, removed.
+//! Images: found by id or reference, imported or built from a package, pulled, removed.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use bollard::errors::Error as BollardError;
 use bollard::query_parameters::{
     BuildImageOptionsBuilder, CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder,
 };
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 
 use super::{Docker, EngineError, accept, label};
 
@@ -17,67 +17,146 @@ pub struct ImageFacts {
     pub id: String,
     /// `linux/amd64`
     pub platform: String,
-    /// The transaction that built it, when it is ours.
-    pub transaction: Option<String>,
+    /// The names of its labels, which a container of it inherits.
+    pub labels: Vec<String>,
+}
+
+/// An image as the engine lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedImage {
+    /// `sha256:…`
+    pub id: String,
+    /// The image of the build step before it; empty where there is none.
+    pub parent: String,
+    /// Seconds since 1970.
+    pub created: i64,
+    pub tags: Vec<String>,
+    /// The installation that its label names.
+    pub home: Option<String>,
+}
+
+/// A build of an image.
+#[derive(Debug)]
+pub struct Build<'a> {
+    /// The name that the image gets.
+    pub tag: &'a str,
+    /// The Dockerfile in the context.
+    pub dockerfile: &'a str,
+    /// Whether its programs may use the network.
+    pub has_network: bool,
+    /// The most memory of each of its programs, in bytes.
+    pub memory: u64,
+}
+
+/// What the engine reports of a build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuildNews<'a> {
+    Line(&'a str),
+    /// The image of a step, by its short id; it may be an earlier build's.
+    Image(&'a str),
+    /// The container of a step, by its short id.
+    Container(&'a str),
+}
+
+impl<'a> BuildNews<'a> {
+    /// What a line of the classic builder says.
+    fn of(line: &'a str) -> Self {
+        let is_id = |word: &&str| word.len() == 12 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let Some(step) = line.trim().strip_prefix("---> ") else { return Self::Line(line) };
+        match step.strip_prefix("Running in ").filter(is_id) {
+            Some(container) => Self::Container(container),
+            None if is_id(&step) => Self::Image(step),
+            None => Self::Line(line),
+        }
+    }
 }
 
 impl Docker {
-    /// The image that was built from the archive with this digest, if the engine still has one; and whether this home
-    /// built it. Another home's is used as well, but never removed.
-    pub async fn image_with_digest(&self, digest: &str, home: &str) -> Result<Option<(String, bool)>, EngineError> {
-        let own = self.images_with(&[(label::DIGEST, digest), (label::HOME, home)]).await?;
-        if let Some(id) = own.into_iter().next() {
-            return Ok(Some((id, true)));
-        }
-        Ok(self.images_with(&[(label::DIGEST, digest)]).await?.into_iter().next().map(|id| (id, false)))
+    /// The images of these labels, those without a name and those of build steps included. Labels are hints: they say
+    /// what to report, never what to remove or to use.
+    pub async fn images_labelled(&self, labels: &[(&str, &str)]) -> Result<Vec<ListedImage>, EngineError> {
+        let wanted = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        self.list_images(HashMap::from([("label".to_owned(), wanted)])).await
     }
 
-    /// The images that carry all of these labels, by id.
-    pub async fn images_with(&self, labels: &[(&str, &str)]) -> Result<Vec<String>, EngineError> {
-        let filters = HashMap::from([
-            ("label".to_owned(), labels.iter().map(|(key, value)| format!("{key}={value}")).collect()),
-            ("dangling".to_owned(), vec!["false".to_owned()]),
-        ]);
-        let options = ListImagesOptionsBuilder::new().filters(&filters).build();
-        let images = self.client.list_images(Some(options)).await.map_err(self.failed("list the images"))?;
-        Ok(images.into_iter().map(|image| image.id).collect())
+    /// Every image, those of build steps included.
+    pub async fn all_images(&self) -> Result<Vec<ListedImage>, EngineError> {
+        self.list_images(HashMap::new()).await
+    }
+
+    async fn list_images(&self, filters: HashMap<String, Vec<String>>) -> Result<Vec<ListedImage>, EngineError> {
+        let options = ListImagesOptionsBuilder::new().all(true).filters(&filters).build();
+        let images = self.call("list the images", self.client.list_images(Some(options))).await?;
+        let listed = |image: bollard::models::ImageSummary| ListedImage {
+            id: image.id,
+            parent: image.parent_id,
+            created: image.created,
+            tags: image.repo_tags.into_iter().filter(|tag| tag != "<none>:<none>").collect(),
+            home: image.labels.get(label::HOME).cloned(),
+        };
+        Ok(images.into_iter().map(listed).collect())
     }
 
     /// An image by reference or id; `None` when the engine has none.
     pub async fn inspect_image(&self, reference: &str) -> Result<Option<ImageFacts>, EngineError> {
-        let answer = self.client.inspect_image(reference).await;
-        match answer.map_err(self.failed(format!("look at the image `{reference}`"))) {
+        let answer = self.client.inspect_image(reference);
+        match self.call(format!("look at the image `{reference}`"), answer).await {
             Ok(image) => Ok(Some(ImageFacts {
                 id: image.id.unwrap_or_default(),
                 platform: format!("{}/{}", image.os.unwrap_or_default(), image.architecture.unwrap_or_default()),
-                transaction: image
-                    .config
-                    .and_then(|config| config.labels)
-                    .and_then(|mut labels| labels.remove(label::TRANSACTION)),
+                labels: image.config.and_then(|config| config.labels).unwrap_or_default().into_keys().collect(),
             })),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Builds an image from a tar of the package, sent as it comes; `progress` gets each line that the engine says.
+    /// Imports an image of one layer from a tar of its files, in one step that the engine does whole or not at all.
+    /// `changes` are Dockerfile instructions for its metadata. Gives the image's id.
+    pub async fn import_image(
+        &self,
+        tag: &str,
+        changes: Vec<String>,
+        layer: tokio::sync::mpsc::Receiver<Vec<u8>>,
+    ) -> Result<String, EngineError> {
+        let action = format!("import the image `{tag}`");
+        let (name, version) = split_reference(tag);
+        let options = CreateImageOptionsBuilder::new().from_src("-").repo(name).tag(version).changes(changes).build();
+        let mut answers =
+            Box::pin(self.client.create_image(Some(options), Some(bollard::body_stream(sent(layer))), None));
+        let mut id = None;
+        while let Some(answer) = self.call_stream(&action, answers.next()).await? {
+            let answer = answer.map_err(self.failed(action.clone()))?;
+            if let Some(message) = answer.error_detail.and_then(|detail| detail.message) {
+                return Err(EngineError::Failed { action, message, status: None });
+            }
+            id = answer.status.filter(|status| status.starts_with("sha256:")).or(id);
+        }
+        let message = "the engine ended the import without an image".to_owned();
+        id.ok_or(EngineError::Failed { action, message, status: None })
+    }
+
+    /// Builds an image from a tar of the package, sent as it comes; `progress` gets all that the engine reports.
     pub async fn build_image(
         &self,
-        (tag, dockerfile): (&str, &str),
-        labels: &HashMap<String, String>,
+        build: &Build<'_>,
         context: tokio::sync::mpsc::Receiver<Vec<u8>>,
-        progress: &mut (dyn FnMut(&str) + Send),
+        progress: &mut (dyn FnMut(BuildNews<'_>) + Send),
     ) -> Result<String, EngineError> {
+        let Build { tag, dockerfile, has_network, memory } = *build;
         let action = format!("build the image `{tag}`");
+        let memory = i32::try_from(memory).unwrap_or(i32::MAX);
         // forcerm: a failed step's container goes too, also when this program is gone by then.
-        let options =
-            BuildImageOptionsBuilder::new().dockerfile(dockerfile).t(tag).labels(labels).rm(true).forcerm(true).build();
-        let chunks = futures_util::stream::unfold(context, |mut context| async move {
-            let chunk = context.recv().await?;
-            Some((bytes::Bytes::from(chunk), context))
-        });
-        let body = bollard::body_stream(chunks);
-        let mut answers = Box::pin(self.client.build_image(options, None, Some(body)));
+        let options = BuildImageOptionsBuilder::new()
+            .dockerfile(dockerfile)
+            .t(tag)
+            .rm(true)
+            .forcerm(true)
+            .memory(memory)
+            .memswap(memory)
+            .networkmode(if has_network { "default" } else { "none" })
+            .build();
+        let mut answers = Box::pin(self.client.build_image(options, None, Some(bollard::body_stream(sent(context)))));
         let mut id = None;
         let mut last_lines: Vec<String> = Vec::new();
         while let Some(answer) = answers.next().await {
@@ -95,7 +174,7 @@ impl Docker {
                 id = Some(found);
             }
             for line in answer.stream.iter().flat_map(|text| text.lines()).filter(|line| !line.trim().is_empty()) {
-                progress(line);
+                progress(BuildNews::of(line));
                 last_lines.push(line.to_owned());
             }
             let surplus = last_lines.len().saturating_sub(50);
@@ -115,7 +194,7 @@ impl Docker {
         let options = CreateImageOptionsBuilder::new().from_image(name).tag(tag).build();
         let mut answers = Box::pin(self.client.create_image(Some(options), None, None));
         let mut layers: HashMap<String, (u64, u64)> = HashMap::new();
-        while let Some(answer) = answers.next().await {
+        while let Some(answer) = self.call_stream(&action, answers.next()).await? {
             let answer = answer.map_err(self.failed(action.clone()))?;
             if let Some(message) = answer.error_detail.and_then(|detail| detail.message) {
                 return Err(EngineError::Failed { action, message, status: None });
@@ -134,14 +213,21 @@ impl Docker {
     /// Removes an image by reference or id; false when it was gone or a container still uses it.
     pub async fn remove_image(&self, reference: &str) -> Result<bool, EngineError> {
         let options = RemoveImageOptionsBuilder::new().force(false).noprune(false).build();
-        let removed = self.client.remove_image(reference, Some(options), None).await;
-        let removed = removed.map(drop).map_err(self.failed(format!("remove the image `{reference}`")));
+        let removed = self.client.remove_image(reference, Some(options), None);
+        let removed = self.call(format!("remove the image `{reference}`"), removed).await.map(drop);
         // The image is gone; of a layer below it, shared with another that goes at this moment, the other was first.
         if matches!(&removed, Err(EngineError::Failed { message, .. }) if message.contains("unrecognized image ID")) {
             return Ok(true);
         }
         accept(removed, &[404, 409])
     }
+}
+
+fn sent(chunks: tokio::sync::mpsc::Receiver<Vec<u8>>) -> impl Stream<Item = bytes::Bytes> + Send + 'static {
+    futures_util::stream::unfold(chunks, |mut chunks| async move {
+        let chunk = chunks.recv().await?;
+        Some((bytes::Bytes::from(chunk), chunks))
+    })
 }
 
 fn build_failure(action: String, error: &str, last_lines: &[String]) -> EngineError {
@@ -174,7 +260,16 @@ fn split_reference(reference: &str) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{EngineError, build_failure, split_reference};
+    use super::{BuildNews, EngineError, build_failure, split_reference};
+
+    #[test]
+    fn the_images_and_containers_of_build_steps_are_read() {
+        assert_eq!(BuildNews::of(" ---> Running in 0123456789ab"), BuildNews::Container("0123456789ab"));
+        assert_eq!(BuildNews::of(" ---> 0123456789ab"), BuildNews::Image("0123456789ab"));
+        for line in [" ---> Using cache", "Step 1/2 : FROM scratch", " ---> ", " ---> [Warning] xyz"] {
+            assert_eq!(BuildNews::of(line), BuildNews::Line(line));
+        }
+    }
 
     #[test]
     fn a_cached_layer_that_went_is_told_from_a_build_that_fails() {

@@ -1,5 +1,5 @@
-//! What the engine says of itself and of the machine that it runs on: `/info` and `/version`, read once and judged by
-//! nobody here.
+//! What the engine reports of itself and of the machine that it runs on: `/info` and `/version`, read once and judged
+//! elsewhere.
 
 use std::path::PathBuf;
 
@@ -27,11 +27,16 @@ pub struct EngineInfo {
 }
 
 impl Docker {
+    /// Where it keeps images and volumes; the answer is remembered.
+    pub async fn root_dir(&self) -> Result<Option<PathBuf>, EngineError> {
+        Ok(self.about().await?.docker_root_dir.clone().filter(|path| !path.is_empty()).map(PathBuf::from))
+    }
+
     /// Asks for both side by side. It takes the engine some time: it runs other programs to know their versions.
     pub async fn info(&self) -> Result<EngineInfo, EngineError> {
-        let (info, version) = tokio::join!(self.client.info(), self.client.version());
-        let info = info.map_err(self.failed("ask the engine about itself"))?;
-        let version = version.map_err(self.failed("ask the engine for its version"))?;
+        let version = self.call("ask the engine for its version", self.client.version());
+        let (info, version) = tokio::try_join!(self.about(), version)?;
+        let info = info.clone();
         let security = info.security_options.unwrap_or_default();
         // Said with true or false; an engine that does not say so is believed to have it.
         let limits = [("memory", info.memory_limit), ("processes", info.pids_limit), ("CPU time", info.cpu_cfs_quota)];

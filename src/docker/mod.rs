@@ -5,17 +5,22 @@ mod check;
 mod connect;
 mod containers;
 mod exec;
+mod identity;
 mod images;
 mod info;
 mod observe;
 mod pause;
 
 pub use connect::{Endpoint, OLDEST_API};
-pub use containers::{ContainerSpec, ContainerState, ExitWatch, LogLine, Mount, PublishedPort};
+pub use containers::{ContainerSpec, ContainerState, ExitWatch, LogLine, Mount, PublishedPort, Restarts};
 pub use exec::ExecOutput;
-pub use images::ImageFacts;
+pub use identity::{EngineIdentity, MARKER_VOLUME, SameEngine};
+pub use images::{Build, BuildNews, ImageFacts, ListedImage};
 pub use info::EngineInfo;
-pub use observe::{Observed, ObservedContainer, ObservedNetwork, PortHolder};
+pub use observe::{Observed, ObservedContainer, ObservedNetwork, OthersContainer, PortHolder};
+
+use std::pin::Pin;
+use std::sync::Arc;
 
 use bollard::errors::Error as BollardError;
 
@@ -37,6 +42,8 @@ pub mod label {
     pub const CONFIG_HASH: &str = "org.nself.config-hash";
     /// The transaction that made it.
     pub const TRANSACTION: &str = "org.nself.transaction";
+    /// On the marker volume: the random word that identifies the engine.
+    pub const ENGINE: &str = "org.nself.engine";
 }
 
 /// Why the engine could not be used, or what it refused.
@@ -57,6 +64,9 @@ pub enum EngineError {
     /// Something that was there when it was looked for, an image or a network, is needed and gone.
     #[error("could not {action}: {message}")]
     Vanished { action: String, message: String },
+    /// Another installation, or the user, created a container or network of this name at the same moment.
+    #[error("the name `{name}` was taken by another installation at the same moment")]
+    NameTaken { name: String },
     #[error("the Docker engine at `{endpoint}` stopped answering while this was tried: {action}")]
     Gone { endpoint: String, action: String },
 }
@@ -81,6 +91,17 @@ impl EngineError {
         }
     }
 
+    /// The engine's refusal of a container's name that is in use.
+    #[must_use]
+    fn if_name_taken(self, name: &str) -> Self {
+        match self {
+            Self::Failed { message, status: Some(409), .. } if message.contains("container name") => {
+                Self::NameTaken { name: name.to_owned() }
+            }
+            other => other,
+        }
+    }
+
     /// The command that helps.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
@@ -96,6 +117,7 @@ impl EngineError {
             }
             Self::Context { .. } => "choose another: docker context use default".into(),
             Self::Gone { .. } => "start the engine again, then clean up with: nself plugin status".into(),
+            Self::NameTaken { .. } => "use another project: nself plugin install … --project NAME".into(),
             Self::Vanished { .. } => "it was removed at this moment; run the same command again".into(),
             Self::Failed { .. } => return None,
         })
@@ -107,12 +129,29 @@ impl EngineError {
 pub struct Docker {
     client: bollard::Docker,
     endpoint: Endpoint,
+    remembered: Arc<identity::Remembered>,
 }
 
 impl Docker {
     /// Where the engine is.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// Waits for an answer no longer than any answer may take, body included. Boxed: the client's futures are large.
+    fn call<'a, T: 'a>(
+        &'a self,
+        action: impl Into<String>,
+        answer: impl Future<Output = Result<T, BollardError>> + Send + 'a,
+    ) -> Pin<Box<dyn Future<Output = Result<T, EngineError>> + Send + 'a>> {
+        let action = action.into();
+        Box::pin(async move { self.call_stream(&action, answer).await?.map_err(self.failed(action)) })
+    }
+
+    /// The same for one item of an answer that comes in pieces.
+    async fn call_stream<T>(&self, action: &str, item: impl Future<Output = T>) -> Result<T, EngineError> {
+        let mute = |_| EngineError::Gone { endpoint: self.endpoint.to_string(), action: action.to_owned() };
+        tokio::time::timeout(connect::CALL_DEADLINE, item).await.map_err(mute)
     }
 
     fn failed(&self, action: impl Into<String>) -> impl FnOnce(BollardError) -> EngineError {

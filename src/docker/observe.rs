@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use bollard::models::ContainerSummary;
-use bollard::query_parameters::{ListContainersOptionsBuilder, ListNetworksOptions, ListVolumesOptionsBuilder};
+use bollard::query_parameters::{
+    InspectContainerOptions, ListContainersOptionsBuilder, ListNetworksOptions, ListVolumesOptionsBuilder,
+};
 
 use super::{Docker, EngineError, PublishedPort, label};
 
@@ -47,11 +49,20 @@ impl ObservedContainer {
 /// A network, ours or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedNetwork {
+    pub id: String,
     pub name: String,
     /// The transaction that made it, when it is ours.
     pub transaction: Option<String>,
     /// The home that made it, when it is ours.
     pub home: Option<String>,
+}
+
+/// A container that another installation created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OthersContainer {
+    pub name: String,
+    /// The id of that installation.
+    pub home: String,
 }
 
 /// Who holds a port of this machine.
@@ -80,6 +91,11 @@ impl Observed {
     pub fn network(&self, name: &str) -> Option<&ObservedNetwork> {
         self.networks.iter().find(|network| network.name == name)
     }
+
+    /// Every network of a name: the engine may have several, and cannot start a container on any of them.
+    pub fn networks_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a ObservedNetwork> {
+        self.networks.iter().filter(move |network| network.name == name)
+    }
 }
 
 /// Whether a container has a name still. The engine takes it away as the last act of a removal, and may list the container
@@ -93,19 +109,22 @@ impl Docker {
     pub async fn observe(&self, home: &str) -> Result<Observed, EngineError> {
         let filters = HashMap::from([("label".to_owned(), vec![format!("{}={home}", label::HOME)])]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-        let (containers, networks) = tokio::join!(
-            self.client.list_containers(Some(options)),
-            self.client.list_networks(None::<ListNetworksOptions>)
-        );
-        let containers = containers.map_err(self.failed("list the containers"))?;
-        let networks = networks.map_err(self.failed("list the networks"))?;
+        let (containers, networks) = tokio::try_join!(
+            self.call("list the containers", self.client.list_containers(Some(options))),
+            self.call("list the networks", self.client.list_networks(None::<ListNetworksOptions>))
+        )?;
+        let mut containers: Vec<_> = containers.into_iter().filter(has_name).map(observed_container).collect();
+        for container in containers.iter_mut().filter(|container| container.state == "restarting") {
+            container.ports = self.configured_ports(&container.id).await?;
+        }
         Ok(Observed {
-            containers: containers.into_iter().filter(has_name).map(observed_container).collect(),
+            containers,
             networks: networks
                 .into_iter()
                 .map(|network| {
                     let mut labels = network.labels.unwrap_or_default();
                     ObservedNetwork {
+                        id: network.id.unwrap_or_default(),
                         name: network.name.unwrap_or_default(),
                         transaction: labels.remove(label::TRANSACTION),
                         home: labels.remove(label::HOME),
@@ -115,24 +134,38 @@ impl Docker {
         })
     }
 
-    /// The containers that carry a project's label and were made from another home.
-    pub async fn of_other_homes(&self, project: &str, home: Option<&str>) -> Result<Vec<String>, EngineError> {
+    /// The ports that a container is configured to publish: the list has them only while they are published.
+    async fn configured_ports(&self, container: &str) -> Result<Vec<PublishedPort>, EngineError> {
+        let answer = self.client.inspect_container(container, None::<InspectContainerOptions>);
+        let answer = match self.call(format!("look at the container `{container}`"), answer).await {
+            Err(error) if error.is_not_found() => return Ok(Vec::new()),
+            answer => answer?,
+        };
+        let bindings = answer.host_config.and_then(|config| config.port_bindings).unwrap_or_default();
+        let ports = bindings.into_iter().flat_map(|(port, bindings)| {
+            let container = port.split('/').next().and_then(|port| port.parse().ok());
+            let hosts = bindings.unwrap_or_default().into_iter().filter_map(|binding| binding.host_port?.parse().ok());
+            hosts.filter_map(move |host| Some(PublishedPort { host, container: container? })).collect::<Vec<_>>()
+        });
+        Ok(ports.collect())
+    }
+
+    /// The containers that carry a project's label and were created by another installation.
+    pub async fn of_other_homes(&self, project: &str, home: Option<&str>) -> Result<Vec<OthersContainer>, EngineError> {
         let filters = HashMap::from([("label".to_owned(), vec![format!("{}={project}", label::PROJECT)])]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-        let containers = self.client.list_containers(Some(options)).await;
-        let containers = containers.map_err(self.failed("list the containers"))?;
-        let is_other = |container: &&ContainerSummary| {
-            let owner = container.labels.as_ref().and_then(|labels| labels.get(label::HOME));
-            owner.is_some_and(|owner| Some(owner.as_str()) != home)
-        };
-        Ok(containers.iter().filter(is_other).map(plain_name).collect())
+        let containers = self.call("list the containers", self.client.list_containers(Some(options))).await?;
+        let others = containers.iter().filter(|container| has_name(container)).filter_map(|container| {
+            let owner = container.labels.as_ref()?.get(label::HOME).filter(|owner| !owner.is_empty())?;
+            (Some(owner.as_str()) != home).then(|| OthersContainer { name: plain_name(container), home: owner.clone() })
+        });
+        Ok(others.collect())
     }
 
     /// The name of the running container that publishes a port on the host, whoever made it.
     pub async fn container_on_port(&self, port: u16) -> Result<Option<String>, EngineError> {
         let options = ListContainersOptionsBuilder::new().build();
-        let containers = self.client.list_containers(Some(options)).await;
-        let containers = containers.map_err(self.failed("list the containers"))?;
+        let containers = self.call("list the containers", self.client.list_containers(Some(options))).await?;
         Ok(containers
             .into_iter()
             .find(|container| published(container).iter().any(|published| published.host == port))
@@ -148,10 +181,15 @@ impl Docker {
     ) -> Result<Option<String>, EngineError> {
         let filters = HashMap::from([("network".to_owned(), vec![network.to_owned()])]);
         let options = ListContainersOptionsBuilder::new().filters(&filters).build();
-        let containers = self.client.list_containers(Some(options)).await;
-        let containers = containers.map_err(self.failed(format!("list the containers on the network `{network}`")))?;
+        let containers = self.client.list_containers(Some(options));
+        let containers = self.call(format!("list the containers on the network `{network}`"), containers).await?;
         let is_it = |container: &ContainerSummary| {
             let labels = container.labels.as_ref();
+            // A plugin is never a service of the backend, whatever its image says.
+            let is_plugin = labels.is_some_and(|labels| labels.get(label::HOME).is_some_and(|home| !home.is_empty()));
+            if is_plugin {
+                return false;
+            }
             let composed = labels.and_then(|labels| labels.get("com.docker.compose.service"));
             composed.is_some_and(|name| name == service) || plain_name(container) == own_name
         };
@@ -162,8 +200,7 @@ impl Docker {
     pub async fn holder_of_name(&self, name: &str, home: &str) -> Result<Option<bool>, EngineError> {
         let filters = HashMap::from([("name".to_owned(), vec![format!("^/{name}$")])]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-        let containers = self.client.list_containers(Some(options)).await;
-        let containers = containers.map_err(self.failed("list the containers"))?;
+        let containers = self.call("list the containers", self.client.list_containers(Some(options))).await?;
         Ok(containers.first().map(|container| {
             container.labels.as_ref().and_then(|labels| labels.get(label::HOME)).is_some_and(|owner| owner == home)
         }))
@@ -174,7 +211,7 @@ impl Docker {
         let wanted = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let filters = HashMap::from([("label".to_owned(), wanted)]);
         let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
-        let answer = self.client.list_volumes(Some(options)).await.map_err(self.failed("list the volumes"))?;
+        let answer = self.call("list the volumes", self.client.list_volumes(Some(options))).await?;
         Ok(answer.volumes.unwrap_or_default().into_iter().map(|volume| volume.name).collect())
     }
 }

@@ -2,6 +2,7 @@
 //! anything is changed that a way cannot work. Builds and pulls nothing.
 
 mod dockerfile;
+mod layer;
 
 #[cfg(test)]
 mod tests;
@@ -10,8 +11,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::manifest::Manifest;
-use super::tree::{Content, Item, Scope, list, write_tar};
+use super::tree::{Content, Item, Placed, Scope, list, write_placed};
 use super::{Package, PackageError};
+
+pub use layer::Layer;
 
 /// Fragments that packages bring without naming them in the manifest.
 const FRAGMENTS: &[&str] = &["docker-compose.plugin.yml", "docker-compose.plugin.yaml", "compose_fragment.yml"];
@@ -34,12 +37,16 @@ pub enum Recipe {
         /// Its name, as the engine takes it.
         reference: String,
     },
-    /// An image that is built from the package.
+    /// An image that is made from the package.
     Dockerfile {
         /// The Dockerfile, relative to `context`.
         path: String,
         /// The package's folder.
         context: PathBuf,
+        /// The image as one layer, where the Dockerfile only copies files: it is imported instead of built.
+        layer: Option<Box<Layer>>,
+        /// What the build takes in beyond the package and what it runs: its FROM, RUN and ADD lines.
+        notable: Vec<String>,
     },
 }
 
@@ -51,16 +58,29 @@ impl Recipe {
         choose(package.manifest(), package.root(), &items)
     }
 
-    /// Writes the build context of a Dockerfile recipe as a plain tar archive, the same bytes for the same package;
-    /// an image has none, which is told by `false`. Every file of the package is in it.
-    pub fn write_build_context(&self, sink: impl Write) -> Result<bool, PackageError> {
+    /// What a build runs and takes in, where there is a build: nothing for an image and for a single layer.
+    pub fn build_lines(&self) -> Option<&[String]> {
         match self {
-            Self::Image { .. } => Ok(false),
-            Self::Dockerfile { context, .. } => {
-                let items = list(context, Scope::Everything)?;
-                write_tar(context, &items, None, sink).map(|()| true)
-            }
+            Self::Dockerfile { layer: None, notable, .. } => Some(notable),
+            _ => None,
         }
+    }
+
+    /// Writes the build context of a Dockerfile recipe as a plain tar archive, the same bytes for the same package;
+    /// an image has none, which is told by `false`. Every file of the package is in it; each stage of the Dockerfile gets
+    /// the label.
+    pub fn write_build_context(&self, (key, value): (&str, &str), sink: impl Write) -> Result<bool, PackageError> {
+        let Self::Dockerfile { context, path, .. } = self else { return Ok(false) };
+        let items = list(context, Scope::Everything)?;
+        let labelled = dockerfile::with_label(&dockerfile::read_text(&context.join(path))?, key, value);
+        let placed = items.iter().map(|item| Placed {
+            name: item.path.clone(),
+            source: &item.path,
+            content: item.content,
+            owner: (0, 0),
+            text: (item.path == *path).then_some(labelled.as_str()),
+        });
+        write_placed(context, placed, sink).map(|()| true)
     }
 }
 
@@ -84,7 +104,13 @@ fn choose(manifest: &Manifest, root: &Path, items: &[Item]) -> Result<Recipe, Pa
     if has(path) {
         let missing = dockerfile::missing_sources(root, path, items)?;
         if missing.is_empty() {
-            return Ok(Recipe::Dockerfile { path: path.to_owned(), context: root.to_path_buf() });
+            let text = dockerfile::read_text(&root.join(path))?;
+            return Ok(Recipe::Dockerfile {
+                layer: Layer::of(root, &text, items).map(Box::new),
+                notable: dockerfile::notable(&text),
+                path: path.to_owned(),
+                context: root.to_path_buf(),
+            });
         }
         return Err(PackageError::BuildIncomplete {
             name: manifest.name.clone(),

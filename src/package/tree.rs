@@ -109,19 +109,51 @@ fn refuse(root: &Path, raw: &[u8], reason: &str) -> PackageError {
 /// Writes items as a plain tar archive: their order, owner 0, time 0 and modes 0644 or 0755, so that the same tree
 /// is the same bytes on every machine. `top` becomes the folder around them.
 pub(super) fn write_tar(root: &Path, items: &[Item], top: Option<&str>, sink: impl Write) -> Result<(), PackageError> {
+    let around =
+        top.map(|top| Placed { name: top.to_owned(), source: "", content: Content::Folder, owner: (0, 0), text: None });
+    let placed = items.iter().map(|item| Placed {
+        name: top.map_or_else(|| item.path.clone(), |top| format!("{top}/{}", item.path)),
+        source: &item.path,
+        content: item.content,
+        owner: (0, 0),
+        text: None,
+    });
+    write_placed(root, around.into_iter().chain(placed), sink)
+}
+
+/// One entry of a tar archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Placed<'a> {
+    /// Its name in the archive, without a trailing `/`.
+    pub(super) name: String,
+    /// The file below the root that it holds.
+    pub(super) source: &'a str,
+    pub(super) content: Content,
+    /// User and group id.
+    pub(super) owner: (u64, u64),
+    /// What it holds in place of the file's own content.
+    pub(super) text: Option<&'a str>,
+}
+
+/// Writes entries as a plain tar archive: time 0, modes 0644 or 0755.
+pub(super) fn write_placed<'a>(
+    root: &Path,
+    entries: impl IntoIterator<Item = Placed<'a>>,
+    sink: impl Write,
+) -> Result<(), PackageError> {
     let mut builder = tar::Builder::new(sink);
-    if let Some(top) = top {
-        let header = header(Content::Folder);
-        append(&mut builder, header, &format!("{top}/"), std::io::empty()).map_err(failed("archive", root))?;
-    }
-    for item in items {
-        let full = root.join(&item.path);
-        let name = top.map_or_else(|| item.path.clone(), |top| format!("{top}/{}", item.path));
-        match item.content {
-            Content::Folder => append(&mut builder, header(item.content), &format!("{name}/"), std::io::empty()),
-            Content::File { size, .. } => {
+    for entry in entries {
+        let Placed { name, source, content, owner, text } = entry;
+        let full = root.join(source);
+        match (content, text) {
+            (Content::Folder, _) => append(&mut builder, header(content, owner), &format!("{name}/"), std::io::empty()),
+            (Content::File { executable, .. }, Some(text)) => {
+                let content = Content::File { size: text.len() as u64, executable };
+                append(&mut builder, header(content, owner), &name, text.as_bytes())
+            }
+            (Content::File { size, .. }, None) => {
                 let file = Exactly { file: open_regular(&full)?, left: size };
-                append(&mut builder, header(item.content), &name, file)
+                append(&mut builder, header(content, owner), &name, file)
             }
         }
         .map_err(failed("archive", &full))?;
@@ -138,7 +170,7 @@ fn append(
     builder.append_data(&mut header, name, data)
 }
 
-fn header(content: Content) -> tar::Header {
+fn header(content: Content, (user, group): (u64, u64)) -> tar::Header {
     let mut header = tar::Header::new_ustar();
     let (kind, size, mode) = match content {
         Content::Folder => (tar::EntryType::Directory, 0, 0o755),
@@ -147,8 +179,8 @@ fn header(content: Content) -> tar::Header {
     header.set_entry_type(kind);
     header.set_size(size);
     header.set_mode(mode);
-    header.set_uid(0);
-    header.set_gid(0);
+    header.set_uid(user);
+    header.set_gid(group);
     header.set_mtime(0);
     header
 }

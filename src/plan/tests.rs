@@ -120,18 +120,23 @@ chat 1.1.0 in project demo:
    6. start container demo_plugin_chat (it must become healthy before anything is kept)
    7. wait until healthy demo_plugin_chat at http://127.0.0.1:3901/ready (only a healthy plugin is kept)
    8. activate package /home/.nself/plugins/chat (other nself tools look there)
-   9. write receipt commit (the commit point: from here on it is installed)";
+   9. write receipt commit (the commit point: from here on it is installed)
+  10. keep running demo_plugin_chat (from here on the engine restarts it, after its own restarts too)";
     assert_eq!(plan.to_string(), expected);
     assert_eq!(undo.len(), 6, "{undo:?}");
     assert!(matches!(undo.first(), Some(Undo::DiscardValues { .. })));
-    assert!(plan.finish().is_empty());
+    assert_eq!(plan.finish(), [Finish::KeepRunning { name: "demo_plugin_chat".into() }]);
 }
 
 #[test]
 fn a_replacement_keeps_the_earlier_container_until_the_commit() {
     let (manifest, (_folder, project)) = (manifest(), project());
-    let network =
-        ObservedNetwork { name: "demo_plugins".into(), transaction: None, home: Some("0123456789abcdef".into()) };
+    let network = ObservedNetwork {
+        id: "n".into(),
+        name: "demo_plugins".into(),
+        transaction: None,
+        home: Some("0123456789abcdef".into()),
+    };
     let observed = Observed { containers: vec![container("demo_plugin_chat", "running")], networks: vec![network] };
     let earlier = receipt();
     let situation = Situation {
@@ -157,9 +162,10 @@ chat 1.1.0 in project demo:
    8. rename container demo_plugin_chat.next.aaaaaaaaaaaaaaaa to demo_plugin_chat (it takes the name over)
    9. activate package /home/.nself/plugins/chat (other nself tools look there)
   10. write receipt commit (the commit point: from here on it is installed)
-  11. remove container demo_plugin_chat.prev.aaaaaaaaaaaaaaaa (the earlier container is not needed any more)
-  12. keep earlier package /home/.nself/versions/chat/1.0.0 (a way back)
-  13. remove image sha256:old (the earlier version's image, unless something uses it)
+  11. keep running demo_plugin_chat (from here on the engine restarts it, after its own restarts too)
+  12. remove container demo_plugin_chat.prev.aaaaaaaaaaaaaaaa (the earlier container is not needed any more)
+  13. keep earlier package /home/.nself/versions/chat/1.0.0 (a way back)
+  14. remove image sha256:old (the earlier version's image, unless something uses it)
   note: `chat` is installed in elsewhere too: its containers stay as they are, its package folder is shared";
     assert_eq!(plan.to_string(), expected);
     let restore = undo.iter().position(|undo| matches!(undo, Undo::RestoreContainer { was_running: true, .. }));

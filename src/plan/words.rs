@@ -37,6 +37,7 @@ impl Finish {
     /// One word, and what it is done to.
     pub fn words(&self) -> (&'static str, String) {
         match self {
+            Self::KeepRunning { name } => ("keep running", name.clone()),
             Self::RemoveContainer { name, .. } => ("remove container", name.clone()),
             Self::KeepEarlierPackage { to, .. } => ("keep earlier package", to.display().to_string()),
             Self::RemoveImage { reference } => ("remove image", reference.clone()),

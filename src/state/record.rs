@@ -57,6 +57,8 @@ pub enum Undo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "finish")]
 pub enum Finish {
+    /// Let the engine restart the new container from now on.
+    KeepRunning { name: String },
     /// Remove the earlier container.
     RemoveContainer {
         name: String,
@@ -158,7 +160,7 @@ mod tests {
     #[test]
     fn every_variant_is_written_as_it_was_and_read_again() {
         let record = parse("chat.0123456789abcdef", OF_THIS_VERSION.as_bytes()).unwrap();
-        assert_eq!((record.undo.len(), record.finish.len()), (9, 8));
+        assert_eq!((record.undo.len(), record.finish.len()), (9, 9));
         let written = String::from_utf8(super::super::json(&record)).unwrap();
         assert_eq!(written, OF_THIS_VERSION);
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{chain, marker, observe, remove_unused_network};
 use crate::context::Context;
+use crate::docker::Restarts;
 use crate::error::Error;
 use crate::fs;
 use crate::plan::own_containers;
@@ -62,8 +63,10 @@ async fn finish_one(cx: &Context, record: &Record, finish: &Finish) -> Result<()
             values.write()?;
         }
         Finish::RemoveContainer { name, id } => remove_container(cx, record, name, id.as_deref()).await?,
+        Finish::KeepRunning { name } => cx.docker().await?.set_restarts(name, Restarts::Always).await?,
         Finish::RemoveImage { reference } => {
             cx.docker().await?.remove_image(reference).await?;
+            cx.state.forget_image(reference)?;
         }
         Finish::RemoveVolume { name } => {
             cx.docker().await?.remove_volume(name).await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Ended, observe};
 use crate::context::Context;
-use crate::docker::{Docker, Observed, ObservedContainer};
+use crate::docker::{Docker, Observed, ObservedContainer, Restarts};
 use crate::error::Error;
 use crate::plan::own_containers;
 use crate::state::{Record, Undo};
@@ -32,20 +32,20 @@ pub(super) async fn container(cx: &Context, docker: &Docker, record: &Record, un
         // It was not stopped yet.
         "paused" if found.state == "paused" => {}
         "running" => {
-            docker.start_container(&found.id).await?;
+            docker.start_container(&found.id, Restarts::Always).await?;
             report_health(cx, record).await;
         }
-        "unhealthy" => docker.start_container(&found.id).await?,
+        "unhealthy" => docker.start_container(&found.id, Restarts::Always).await?,
         // One that fails at every start may fail at this one, too.
         "restarting" => {
-            if let Err(error) = docker.start_container(&found.id).await
+            if let Err(error) = docker.start_container(&found.id, Restarts::Always).await
                 && !matches!(error, crate::docker::EngineError::Failed { status: Some(400..=500), .. })
             {
                 return Err(error.into());
             }
         }
         "paused" => {
-            docker.start_container(&found.id).await?;
+            docker.start_container(&found.id, Restarts::Always).await?;
             docker.pause_container(&found.id).await?;
         }
         _ => {}

@@ -18,7 +18,7 @@ fn a_container_has_the_hardened_defaults() {
     assert_eq!(host["ReadonlyRootfs"], true);
     assert_eq!(host["PidsLimit"], 256);
     assert_eq!(host["Memory"], 512 * 1024 * 1024);
-    assert_eq!(host["RestartPolicy"]["Name"], "unless-stopped");
+    assert_eq!(host["RestartPolicy"]["Name"], "always");
     assert_eq!(host["LogConfig"], json!({ "Type": "json-file", "Config": { "max-size": "10m", "max-file": "3" } }));
     assert!(host["Tmpfs"]["/tmp"].as_str().is_some_and(|options| options.contains("noexec")), "{}", host["Tmpfs"]);
     assert!(host["Binds"].as_array().is_none_or(Vec::is_empty), "{}", host["Binds"]);

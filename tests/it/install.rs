@@ -15,7 +15,7 @@ fn a_package_folder_is_installed_and_answers() {
         .install(&package, &[])
         .ok()
         .answers(&[&package.name, "1.0.0 (from local) is installed and healthy after", &address])
-        .says(&["building the image", "starting", "waiting until it is healthy", "healthy"]);
+        .says(&["importing the image", "starting", "waiting until it is healthy", "healthy"]);
     assert_eq!(ask(package.number(), "/health").0, 200);
     assert!(sandbox.active(&package.name).join("plugin.json").is_file());
     sandbox.plugin(&["list", "--installed"]).ok().answers(&[&format!("{}\t1.0.0\tlocal\t{address}", package.name)]);
@@ -226,13 +226,12 @@ fn an_image_that_is_removed_before_its_use_is_built_anew() {
     let registry = Registry::start();
     let package = Package::new("probe");
     registry.add(&package);
-    let other_home = Sandbox::of(&registry);
-    other_home.plugin(&["install", &package.name]).ok();
-    other_home.plugin(&["remove", &package.name, "--keep-image"]).ok();
+    let mut sandbox = Sandbox::of(&registry);
+    sandbox.plugin(&["install", &package.name]).ok();
+    sandbox.plugin(&["remove", &package.name, "--keep-image"]).ok();
     let left = Engine::images(&json!({ "label": [format!("org.nself.plugin={}", package.name)] }));
     assert_eq!(left.len(), 1, "{left:?}");
 
-    let mut sandbox = Sandbox::of(&registry);
     let proxy = Proxy::start(&sandbox);
     sandbox.set("DOCKER_HOST", proxy.address());
     // The image has been found by then, and the container comes next.
@@ -241,7 +240,7 @@ fn an_image_that_is_removed_before_its_use_is_built_anew() {
     wait_until("the network is asked for", Duration::from_secs(30), || proxy.has_fired());
     Engine::remove_image(left[0]["Id"].as_str().unwrap());
     proxy.release();
-    running.wait().ok().says(&["No such image", "beginning anew", "building the image"]);
+    running.wait().ok().says(&["No such image", "beginning anew", "importing the image"]);
     assert!(proxy.mutating()[0].contains("/networks/create"), "{:?}", proxy.mutating());
     assert_eq!(ask(package.number(), "/health").0, 200);
     let state = State::of(&sandbox);

@@ -15,6 +15,7 @@ mod env_files;
 mod file_processing;
 mod hardening;
 mod health;
+mod images;
 mod install;
 mod interrupt;
 mod jobs;

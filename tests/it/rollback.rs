@@ -78,7 +78,7 @@ fn a_build_that_fails_shows_its_last_lines_and_leaves_nothing() {
     let folder = package.folder(&sandbox.work());
     let before = State::of(&sandbox);
     let outcome = sandbox
-        .plugin(&["install", folder.to_str().unwrap()])
+        .plugin(&["install", folder.to_str().unwrap(), "--allow-build"])
         .ends_with(1)
         .says(&["could not build the image", "code: 3", "the probe cannot go on"])
         .hides(&["\u{1b}"]);

@@ -11,7 +11,7 @@ use rustix::fs::Access as Permission;
 use super::candidates::Ground;
 use super::engine::EngineFacts;
 use super::finding::Trouble;
-use super::leftovers::{self, Leftovers};
+use super::leftovers::{self, Leftovers, OnEngine};
 use super::machine::{Disk, Folder, FolderState};
 use super::plugins::PluginFacts;
 use super::registries::{AddressFacts, RegistriesFacts};
@@ -20,7 +20,7 @@ use crate::backend;
 use crate::cli::{DoctorArguments, RegistryFlags};
 use crate::commands::sets;
 use crate::context::{Context, now};
-use crate::docker::{Docker, EngineInfo, Observed};
+use crate::docker::{Docker, EngineInfo, ListedImage, Observed, OthersContainer, label};
 use crate::env_file::FileValue;
 use crate::environment::Variables;
 use crate::error::Error;
@@ -65,7 +65,8 @@ struct Engine<'a> {
     docker: &'a Docker,
     info: EngineInfo,
     observed: Observed,
-    of_other_homes: Vec<String>,
+    of_other_homes: Vec<OthersContainer>,
+    images: Vec<ListedImage>,
 }
 
 /// Gathers. Fails only where nothing could be said at all.
@@ -99,7 +100,12 @@ pub(super) async fn gather(
     };
     let (plugins, unusable) = ground.gather(specs).await;
     let is_backend_expected = variables.expect_backend();
-    let others = told.map(|told| told.of_other_homes.clone()).unwrap_or_default();
+    let on_engine = told.map(|told| OnEngine {
+        observed: &told.observed,
+        of_other_homes: told.of_other_homes.clone(),
+        images: &told.images,
+        networks: [project.network(), variables.backend_network("")],
+    });
     Ok(Facts {
         disks: disks(cx, told.map(|told| &told.info)),
         memory: memory(told.map(|told| &told.info), &plugins),
@@ -108,7 +114,7 @@ pub(super) async fn gather(
         is_backend_expected,
         network: told.map(|told| network_facts(&told.observed, &project, &variables)),
         unresolved_names: unresolved_names(cx, &project.name),
-        leftovers: leftovers::gather(cx, told.map(|told| &told.observed), others),
+        leftovers: leftovers::gather(cx, on_engine),
         engine: engine_facts(cx, engine),
         project: project_facts,
         backend,
@@ -135,11 +141,18 @@ async fn ask_engine<'a>(cx: &'a Context, project: &str) -> Result<Engine<'a>, Tr
     let home = cx.state.known_home_id();
     let asked = async {
         // A home without an id has made nothing yet, and the label is never empty.
-        let label = home.as_deref().unwrap_or_default();
-        tokio::try_join!(docker.info(), docker.observe(label), docker.of_other_homes(project, home.as_deref()))
+        let id = home.as_deref().unwrap_or_default();
+        let home_label = [(label::HOME, id)];
+        let images = async {
+            // Without an id the label's value would be empty, which an image of somebody else's may have.
+            if id.is_empty() { Ok(Vec::new()) } else { docker.images_labelled(&home_label).await }
+        };
+        tokio::try_join!(docker.info(), docker.observe(id), docker.of_other_homes(project, home.as_deref()), images)
     };
     match tokio::time::timeout(ENGINE_DEADLINE, asked).await {
-        Ok(Ok((info, observed, of_other_homes))) => Ok(Engine { docker, info, observed, of_other_homes }),
+        Ok(Ok((info, observed, of_other_homes, images))) => {
+            Ok(Engine { docker, info, observed, of_other_homes, images })
+        }
         Ok(Err(error)) => Err(Error::from(error).into()),
         Err(_) => Err(Trouble {
             message: format!("it accepts connections but did not answer within {} s", ENGINE_DEADLINE.as_secs()),

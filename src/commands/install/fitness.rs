@@ -113,6 +113,6 @@ impl Fitness {
 }
 
 async fn no_room_for_images(docker: &Docker) -> Looked {
-    let info = docker.info().await?;
-    Ok(info.root_dir.and_then(|folder| no_room(Store::Images, &folder)))
+    let root = docker.root_dir().await?;
+    Ok(root.and_then(|folder| no_room(Store::Images, &folder)))
 }

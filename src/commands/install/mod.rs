@@ -2,6 +2,7 @@
 //! needs is there. One bad plugin does not stop the others.
 
 mod along;
+mod builds;
 mod checks;
 mod current;
 mod downloads;
@@ -178,6 +179,7 @@ async fn with_targets<T>(
         allow_http: arguments.registries.allow_http,
         is_offline: arguments.registries.offline,
         allow_privileged: arguments.allow_privileged,
+        allow_build: arguments.allow_build,
         granted: &grants.granted,
         force: arguments.force,
         dry_run: arguments.check,

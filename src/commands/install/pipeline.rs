@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, OnceLock};
 
 use crate::apply::{self, Job, Order, Progress, Proven};
+use crate::cli::BuildAllowed;
 use crate::context::Context;
 use crate::docker::{Docker, EngineError, Observed, ObservedContainer, label};
 use crate::environment::{Assembled, Variables, assemble};
@@ -19,11 +20,12 @@ use crate::package::{Package, VerifyPolicy};
 use crate::plan::{self, Activation, ImageNeed, Plan, Situation, Wanted};
 use crate::preflight;
 use crate::project::Project;
-use crate::state::{Lock, Receipt, StateError};
+use crate::state::{Lock, Receipt, ReceiptImage, State, StateError};
 use crate::ui::Event;
 use crate::undo;
 use crate::values::Values;
 
+use super::builds;
 use super::checks::{LeftOut, check, check_port_early, leave_out_taken, wanted_ports};
 use super::current::find_current;
 use super::downloads::Downloads;
@@ -46,6 +48,7 @@ pub(super) struct Shared<'a> {
     pub(super) allow_http: bool,
     pub(super) is_offline: bool,
     pub(super) allow_privileged: bool,
+    pub(super) allow_build: Option<BuildAllowed>,
     /// The plugins that may have what they ask for, whatever the others may.
     pub(super) granted: &'a [PluginName],
     pub(super) force: bool,
@@ -195,9 +198,10 @@ async fn stage_and_apply(
     let recipe = Recipe::choose(&package).map_err(refused)?;
     let variables = variables(shared, &before.values);
     let assembled = assemble(package.manifest(), &variables, &shared.services, &shared.generator(before));
-    assembled.notes.iter().filter(|note| !note.is_required()).for_each(|note| cx.warn(&note.to_string()));
+    warn_of_variables(cx, &assembled);
     let (wanted, left_out) = want(shared, (package.manifest(), package.digest()), &assembled, before, transaction)?;
     let image = check_and_find_image(shared, target, (&wanted, &assembled, before), (&recipe, &package)).await?;
+    let build = builds::check(shared, target, (&recipe, &package), (&image, before.receipt.as_ref()))?;
     let activation = activation(cx, &package, before.receipt.as_ref())?;
     let situation = Situation {
         observed: &before.observed,
@@ -210,10 +214,8 @@ async fn stage_and_apply(
         is_unhealthy: is_unhealthy(shared, before, &target.name).await,
     };
     let (mut plan, undo) = plan::install(&wanted, &situation);
-    for LeftOut { text, .. } in left_out.iter().filter(|port| port.is_asked_for && !shared.dry_run) {
-        cx.warn(text);
-    }
-    plan.notes.extend(left_out.into_iter().map(|port| port.text));
+    note_left_out(shared, &mut plan, left_out);
+    plan.notes.extend(builds::note(&recipe, build));
     let is_new = before.is_new(shared, &target.name);
     if shared.dry_run {
         return planned(plan, order, is_new).await;
@@ -230,14 +232,20 @@ async fn stage_and_apply(
         activation: activation.as_ref(),
         generated: &assembled.generated,
         labels: apply::transaction_labels(&target.name, &shared.project.name, &shared.home, transaction),
-        image_labels: image_labels(&package),
+        image_labels: image_labels(&package, &shared.home),
+        build_network: build.has_network(),
         secrets: secrets(package.manifest(), &assembled),
     };
     let mut written = None;
     let facts = (&wanted, &situation, &assembled);
-    let write = |proven: &Proven| written.insert(receipt(shared, target, &package, facts, proven)).clone();
+    let write = |proven: &Proven| {
+        let mut receipt = receipt(shared, target, &package, facts, proven);
+        receipt.granted.extend(build.granted());
+        written.insert(receipt).clone()
+    };
     let proven = apply::run(cx, &job, write).await?;
     let receipt = written.ok_or(Error::Interrupted)?;
+    remember_image(cx, &receipt, &recipe)?;
     Ok(Outcome::Installed {
         how: how(shared, before, &wanted, activation.is_some()),
         receipt: Box::new(receipt),
@@ -255,6 +263,29 @@ async fn is_unhealthy(shared: &Shared<'_>, before: &Before, plugin: &PluginName)
         Some(probe) if is_running => !probe.ask().await.is_usable(),
         _ => false,
     }
+}
+
+fn warn_of_variables(cx: &Context, assembled: &Assembled) {
+    for note in assembled.notes.iter().filter(|note| !note.is_required()) {
+        cx.warn(&note.to_string());
+    }
+}
+
+fn note_left_out(shared: &Shared<'_>, plan: &mut Plan, left_out: Vec<LeftOut>) {
+    for LeftOut { text, .. } in left_out.iter().filter(|port| port.is_asked_for && !shared.dry_run) {
+        shared.cx.warn(text);
+    }
+    plan.notes.extend(left_out.into_iter().map(|port| port.text));
+}
+
+/// Notes the image of an archive, so that a later installation uses it again.
+fn remember_image(cx: &Context, receipt: &Receipt, recipe: &Recipe) -> Result<(), Error> {
+    if let (Some(digest), true) = (receipt.digest, receipt.image.owned)
+        && matches!(recipe, Recipe::Dockerfile { .. })
+    {
+        cx.state.remember_image(&digest, &receipt.image.id)?;
+    }
+    Ok(())
 }
 
 /// A plan that could be carried out, when those of the plugins that it needs could be, and of one for which it comes along.
@@ -301,13 +332,17 @@ fn tell_notes(cx: &Context, plan: &Plan) {
     }
 }
 
-/// What an image is recognised by, besides the labels of its transaction.
-fn image_labels(package: &Package) -> BTreeMap<String, String> {
+/// What an imported image says of itself, for people and for `doctor`; nothing is concluded from it.
+fn image_labels(package: &Package, home: &str) -> BTreeMap<String, String> {
+    let manifest = package.manifest();
     let digest = package.digest().map(|digest| digest.to_string()).unwrap_or_default();
-    BTreeMap::from([
-        (label::VERSION.to_owned(), package.manifest().version.to_string()),
-        (label::DIGEST.to_owned(), digest),
-    ])
+    let labels = [
+        (label::HOME, home.to_owned()),
+        (label::PLUGIN, manifest.name.as_str().to_owned()),
+        (label::VERSION, manifest.version.to_string()),
+        (label::DIGEST, digest),
+    ];
+    labels.map(|(key, value)| (key.to_owned(), value)).into()
 }
 
 pub(super) fn variables<'a>(shared: &'a Shared<'_>, values: &'a Values) -> Variables<'a> {
@@ -352,7 +387,7 @@ async fn check_and_find_image(
     let (fit, checked, image) = tokio::join!(
         shared.fitness.check(shared),
         check(shared, target, wanted, assembled, before),
-        find_image(docker, recipe, package, (wanted.transaction, &shared.home))
+        find_image(&shared.cx.state, docker, (recipe, package), wanted.transaction)
     );
     fit?;
     checked?;
@@ -365,10 +400,10 @@ async fn check_and_find_image(
 }
 
 async fn find_image(
+    state: &State,
     docker: &Docker,
-    recipe: &Recipe,
-    package: &Package,
-    (transaction, home): (&str, &str),
+    (recipe, package): (&Recipe, &Package),
+    transaction: &str,
 ) -> Result<ImageNeed, Error> {
     let manifest = package.manifest();
     match recipe {
@@ -380,23 +415,34 @@ async fn find_image(
             None => ImageNeed::Pull { reference: reference.clone() },
         }),
         Recipe::Dockerfile { .. } => {
-            let distinct = match package.digest() {
-                Some(digest) => digest.to_hex()[..8].to_owned(),
-                // A folder on this machine may change from one installation to the next.
-                None => transaction.rsplit('.').next().unwrap_or_default()[..8].to_owned(),
-            };
-            let tag = format!("nself/{}:{}-{distinct}", manifest.name, manifest.version);
-            let found = match package.digest() {
-                Some(digest) => docker.image_with_digest(&digest.to_string(), home).await?,
-                None => None,
-            };
-            Ok(found.map_or(ImageNeed::Build { tag: tag.clone() }, |(id, owned)| ImageNeed::Present {
-                reference: tag,
-                id,
-                owned,
-            }))
+            // A name that no other transaction gives: whatever carries it after an interruption is this one's.
+            let distinct = &transaction.rsplit('.').next().unwrap_or_default()[..8];
+            let reference = format!("nself/{}:{}-{distinct}", manifest.name, manifest.version);
+            Ok(match known_image(state, docker, package).await? {
+                Some(image) => ImageNeed::Present { reference: image.reference, id: image.id, owned: true },
+                None => ImageNeed::Build { tag: reference },
+            })
         }
     }
+}
+
+/// The image that this installation's own records say was made from the package's archive, if the engine still has it.
+async fn known_image(state: &State, docker: &Docker, package: &Package) -> Result<Option<ReceiptImage>, Error> {
+    let Some(digest) = package.digest() else { return Ok(None) };
+    let name = &package.manifest().name;
+    let mut known = Vec::new();
+    for project in state.projects()? {
+        let receipt = state.receipt(&project, name).ok().flatten();
+        known.extend(receipt.filter(|receipt| receipt.digest == Some(digest)).map(|receipt| receipt.image));
+    }
+    known.retain(|image| image.owned);
+    known.extend(state.image_of(&digest)?.map(|id| ReceiptImage { reference: id.clone(), id, owned: true }));
+    for image in known {
+        if docker.inspect_image(&image.id).await?.is_some_and(|found| found.id == image.id) {
+            return Ok(Some(image));
+        }
+    }
+    Ok(None)
 }
 
 fn activation(cx: &Context, package: &Package, receipt: Option<&Receipt>) -> Result<Option<Activation>, Error> {

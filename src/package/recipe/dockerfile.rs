@@ -1,5 +1,5 @@
-//! What a Dockerfile copies out of its build context: enough of its syntax to know before a build that files are
-//! missing. Paths with variables are left to the builder; nothing is executed or changed.
+//! What a Dockerfile copies out of its build context and what it runs: enough of its syntax to know before a build that
+//! files are missing, and to label each of its stages. Paths with variables are left to the builder; nothing is executed.
 
 use std::io::Read;
 use std::path::Path;
@@ -33,7 +33,7 @@ pub(super) fn missing_sources(root: &Path, path: &str, items: &[Item]) -> Result
     Ok(missing)
 }
 
-fn read_text(path: &Path) -> Result<String, PackageError> {
+pub(super) fn read_text(path: &Path) -> Result<String, PackageError> {
     let mut bytes = Vec::new();
     open_regular(path)?.take(LARGEST_DOCKERFILE).read_to_end(&mut bytes).map_err(failed("read", path))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -72,12 +72,45 @@ fn is_local(source: &str) -> bool {
 }
 
 /// The instructions with their continued lines joined; comments and the bodies of here-documents are left out.
-fn instructions(text: &str) -> Vec<String> {
+pub(super) fn instructions(text: &str) -> Vec<String> {
+    numbered_instructions(text).into_iter().map(|(instruction, _)| instruction).collect()
+}
+
+/// The instructions that take something into the image beyond the package or run a program, a line each.
+pub(super) fn notable(text: &str) -> Vec<String> {
+    let is_notable = |instruction: &String| {
+        let keyword = instruction.split_whitespace().next().unwrap_or_default();
+        ["FROM", "RUN", "ADD", "ONBUILD"].iter().any(|notable| keyword.eq_ignore_ascii_case(notable))
+    };
+    let joined = |instruction: String| instruction.split_whitespace().collect::<Vec<_>>().join(" ");
+    instructions(text).into_iter().filter(is_notable).map(joined).collect()
+}
+
+/// The same Dockerfile with a label right after each FROM, so that every image and container of the build carries it.
+pub(super) fn with_label(text: &str, key: &str, value: &str) -> String {
+    let is_from = |instruction: &str| {
+        instruction.split_whitespace().next().is_some_and(|keyword| keyword.eq_ignore_ascii_case("FROM"))
+    };
+    let ends: Vec<usize> =
+        numbered_instructions(text).into_iter().filter(|(text, _)| is_from(text)).map(|(_, end)| end).collect();
+    let mut labelled = String::new();
+    for (number, line) in text.lines().enumerate() {
+        labelled.push_str(line);
+        labelled.push('\n');
+        if ends.contains(&(number + 1)) {
+            labelled.extend(["LABEL ", key, "=", value, "\n"]);
+        }
+    }
+    labelled
+}
+
+/// Each instruction with the number of its last line, counted from 1.
+fn numbered_instructions(text: &str) -> Vec<(String, usize)> {
     let escape = escape_character(text);
     let mut found = Vec::new();
     let mut present = String::new();
-    let mut lines = text.lines();
-    while let Some(line) = lines.next() {
+    let mut lines = text.lines().zip(1..);
+    while let Some((line, mut number)) = lines.next() {
         let trimmed = line.trim();
         // Comments and empty lines may stand between continued lines, too.
         if trimmed.starts_with('#') || trimmed.is_empty() {
@@ -90,16 +123,17 @@ fn instructions(text: &str) -> Vec<String> {
         }
         present.push_str(trimmed);
         for end in here_document_ends(&present) {
-            for body in lines.by_ref() {
+            for (body, at) in lines.by_ref() {
+                number = at;
                 if body.trim_start_matches('\t').trim_end() == end {
                     break;
                 }
             }
         }
-        found.push(std::mem::take(&mut present));
+        found.push((std::mem::take(&mut present), number));
     }
     if !present.trim().is_empty() {
-        found.push(present);
+        found.push((present, text.lines().count()));
     }
     found
 }
@@ -246,6 +280,20 @@ mod tests {
     #[test]
     fn the_escape_directive_is_honoured() {
         assert_eq!(copied_sources("# escape=`\nCOPY a `\n b /x\nCOPY c\\ /x"), ["a", "b", "c\\"]);
+    }
+
+    #[test]
+    fn every_stage_is_labelled_and_nothing_else_is_changed() {
+        let text = "# escape=`\n\nfrom a `\n  AS one\nRUN <<EOF\nFROM not-a-stage\nEOF\nFROM b\nCMD x";
+        let labelled = "# escape=`\n\nfrom a `\n  AS one\nLABEL k=v\nRUN <<EOF\nFROM not-a-stage\nEOF\nFROM b\n\
+            LABEL k=v\nCMD x\n";
+        assert_eq!(with_label(text, "k", "v"), labelled);
+    }
+
+    #[test]
+    fn what_a_build_takes_in_and_runs_is_listed() {
+        let text = "FROM a\nCOPY x /\nrun one \\\n  && two\nADD https://example.org/f /\nCMD x\n";
+        assert_eq!(notable(text), ["FROM a", "run one && two", "ADD https://example.org/f /"]);
     }
 
     #[test]

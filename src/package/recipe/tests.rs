@@ -28,7 +28,7 @@ const SCRATCH: (&str, &str) = ("Dockerfile", "FROM scratch\nCOPY plugin.json /\n
 fn an_image_comes_before_a_dockerfile() {
     let recipe = chosen(json!({"image": "example.org/x:1"}), &[SCRATCH]).unwrap();
     assert_eq!(recipe, Recipe::Image { reference: "example.org/x:1".into() });
-    assert!(!recipe.write_build_context(Vec::new()).unwrap());
+    assert!(!recipe.write_build_context(("k", "v"), Vec::new()).unwrap());
     let recipe = chosen(json!({}), &[SCRATCH]).unwrap();
     assert!(matches!(recipe, Recipe::Dockerfile { path, .. } if path == "Dockerfile"));
 }
@@ -112,7 +112,7 @@ fn the_build_context_holds_the_whole_package_and_is_the_same_every_time() {
             package(&world, &json!({}), &[SCRATCH, ("src/main", "x"), ("target/kept", ""), (".dockerignore", "*")]);
         fs::File::open(package.root().join("src/main")).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
         let mut bytes = Vec::new();
-        assert!(Recipe::choose(&package).unwrap().write_build_context(&mut bytes).unwrap());
+        assert!(Recipe::choose(&package).unwrap().write_build_context(("k", "v"), &mut bytes).unwrap());
         bytes
     };
     let bytes = context();

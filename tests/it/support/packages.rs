@@ -193,8 +193,9 @@ impl Package {
     /// A tar of what an image of the probe is built from.
     pub(crate) fn build_context(&self) -> Vec<u8> {
         let id = self.id.as_bytes();
+        let own = self.files.iter().find(|(name, _)| name == "Dockerfile").map(|(_, bytes)| bytes.as_slice());
         tar_of(&[
-            ("Dockerfile".to_owned(), DOCKERFILE.as_bytes()),
+            ("Dockerfile".to_owned(), own.unwrap_or(DOCKERFILE.as_bytes())),
             ("id".to_owned(), id),
             ("probe".to_owned(), probe()),
         ])

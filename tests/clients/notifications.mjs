@@ -197,12 +197,24 @@ await check('templates are listed, shown, stored and removed', async () => {
 })
 
 await check('webhooks and push subscriptions are kept', async () => {
-  const made = await good('POST', '/webhooks', { userId: user, url: 'http://127.0.0.1:9/hook', events: ['notification.sent'] })
+  const made = await good('POST', '/webhooks', { userId: user, url: 'https://hooks.example/hook', events: ['notification.sent'] })
   equal((await good('GET', `/webhooks?userId=${user}`)).webhooks[0].webhookId, made.webhookId, 'the webhook')
+  await refused(400, 'POST', '/webhooks', { userId: user, url: 'http://169.254.169.254/x' })
+  equal((await good('GET', `/webhooks/dead-letters?userId=${user}`)).deadLetters, [], 'dead letters')
   await good('DELETE', `/webhooks/${made.webhookId}`)
   const endpoint = `https://push.example/${run}`
   await good('POST', '/api/push/subscribe', { user_id: user, subscription: { endpoint, expirationTime: null, keys: { p256dh: 'p', auth: 'a' } } })
   await good('DELETE', '/api/push/unsubscribe', { endpoint })
+})
+
+await check('a template can neither recurse nor loop without end', async () => {
+  const list = Array.from({ length: 400 }, (_, number) => number)
+  for (const body of [
+    '{{#*inline "a"}}{{> a}}{{/inline}}{{> a}}',
+    '{{#if a}}'.repeat(2000),
+    '{{#each l}}{{#each ../l}}{{#each ../../l}}{{/each}}{{/each}}{{/each}}',
+  ]) await refused(400, 'POST', '/send', inApp('t', { body, variables: { a: 1, l: list } }))
+  await good('GET', '/health')
 })
 
 await check('statistics count', async () => {
@@ -246,6 +258,21 @@ if (mails) {
       const { notification } = await good('GET', `/api/notifications/${answer.notification_id}`)
       return notification.status === 'sent'
     })
+  })
+
+  await check('copies, sender and unusual addresses are honoured', async () => {
+    const email = `copy-${run}@b.example`
+    await good('POST', '/send', {
+      userId: user, channels: ['email'], email, title: '=?utf-8?q?Hi=0D=0ABcc=3A_x?=', body: 'b', category: 'transactional',
+      cc: `C <cc-${run}@müller.example>`, bcc: [`bcc-${run}@b.example`], from: 'Shop <shop@b.example>', replyTo: 'help@b.example',
+      listUnsubscribe: 'https://b.example/u',
+    })
+    const mail = await mailTo(email)
+    equal(mail.headers.subject, '=?utf-8?q?Hi=0D=0ABcc=3A_x?=', 'the subject')
+    equal(mail.recipients, [email, `cc-${run}@xn--mller-kva.example`, `bcc-${run}@b.example`], 'the recipients')
+    equal([mail.headers.from, mail.headers['reply-to']], ['Shop <shop@b.example>', 'help@b.example'], 'the head')
+    equal(mail.headers['list-unsubscribe-post'], 'List-Unsubscribe=One-Click', 'one click')
+    assert(!mail.headers.bcc, 'no hidden recipient in the head')
   })
 
   await check('what is put off is tried again, what is refused is not', async () => {

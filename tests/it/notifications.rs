@@ -9,13 +9,16 @@ use serde_json::Value;
 
 use crate::support::{Engine, Sandbox, ask, free_port, node_client, passes, printed_host};
 
+/// The API key of the installed plugin: power over templates, broadcasts and webhooks needs it.
+const KEY: &str = "the key of the notifications tests";
 /// The largest image, in bytes.
 const LARGEST_IMAGE: u64 = 30_000_000;
 
 /// A sandbox beside which the bundled registry is installed, and the port that notifications gets.
 fn sandbox() -> (Sandbox, u16) {
     let port = free_port();
-    (Sandbox::new().bundled().with("NOTIFICATIONS_PORT", port.to_string()), port)
+    let sandbox = Sandbox::new().bundled().with("NOTIFICATIONS_PORT", port.to_string());
+    (sandbox.with("NOTIFICATIONS_API_KEY", KEY), port)
 }
 
 /// A mail server that containers reach under the engine's own address.
@@ -72,7 +75,9 @@ fn an_app_sends_through_the_installed_plugin_and_its_data_outlives_a_removal() {
         &format!("http://{}:{port}", printed_host("notifications.localhost")),
     ]);
     let base = format!("http://127.0.0.1:{port}");
-    passes(node_client("notifications.mjs", &[&base, &mails.display().to_string()]), "an app", 20);
+    let mut app = node_client("notifications.mjs", &[&base, &mails.display().to_string()]);
+    app.env("NOTIFICATIONS_API_KEY", KEY);
+    passes(app, "an app", 22);
 
     let before = json_at(port, "/api/stats/delivery?days=1");
     assert!(before["stats"].as_array().is_some_and(|stats| !stats.is_empty()), "{before}");

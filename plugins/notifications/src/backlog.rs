@@ -9,6 +9,9 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::instance::Instance;
 
+/// Counts in a row that are dropped because messages came or went meanwhile; the next one is taken nevertheless.
+const MOST_DROPPED: u64 = 20;
+
 /// The queue as this process sees it.
 #[derive(Debug)]
 pub(crate) struct Backlog {
@@ -18,6 +21,9 @@ pub(crate) struct Backlog {
     reserved: AtomicI64,
     waiting: AtomicI64,
     pending: AtomicI64,
+    /// Grows with each change of the two numbers above.
+    changes: AtomicU64,
+    dropped_counts: AtomicU64,
     pub(crate) completed: AtomicU64,
     pub(crate) failed: AtomicU64,
     /// One e-mail with files at a time: each is held in memory several times over.
@@ -38,19 +44,25 @@ pub(crate) struct Reserved<'a> {
 impl Reserved<'_> {
     /// The message is stored: its places are taken for good.
     pub(crate) fn keep(self) {
-        self.backlog.waiting.fetch_add(self.count, Ordering::Relaxed);
+        self.backlog.changes.fetch_add(1, Ordering::SeqCst);
+        self.backlog.waiting.fetch_add(self.count, Ordering::SeqCst);
     }
 }
 
 impl Drop for Reserved<'_> {
     fn drop(&mut self) {
-        self.backlog.reserved.fetch_sub(self.count, Ordering::Relaxed);
+        self.backlog.changes.fetch_add(1, Ordering::SeqCst);
+        self.backlog.reserved.fetch_sub(self.count, Ordering::SeqCst);
     }
 }
 
-/// The queue's length while it is being counted; senders go on meanwhile.
+/// The queue while it is being counted; senders go on meanwhile.
 #[derive(Debug)]
-pub(crate) struct Counting(i64);
+pub(crate) struct Counting {
+    waiting: i64,
+    changes: u64,
+    is_quiet: bool,
+}
 
 impl Backlog {
     pub(crate) fn new(instance: Instance, limit: i64) -> Self {
@@ -60,6 +72,8 @@ impl Backlog {
             reserved: AtomicI64::new(0),
             waiting: AtomicI64::new(0),
             pending: AtomicI64::new(0),
+            changes: AtomicU64::new(0),
+            dropped_counts: AtomicU64::new(0),
             completed: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             large: Semaphore::new(1),
@@ -77,23 +91,38 @@ impl Backlog {
     /// Takes places in the queue, or returns how many wait and how many may.
     pub(crate) fn reserve(&self, count: usize) -> Result<Reserved<'_>, (i64, i64)> {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
-        let before = self.reserved.fetch_add(count, Ordering::Relaxed) + self.waiting.load(Ordering::Relaxed);
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        let before = self.reserved.fetch_add(count, Ordering::SeqCst) + self.waiting.load(Ordering::SeqCst);
         let reserved = Reserved { backlog: self, count };
         if count > 0 && before + count > self.limit { Err((before.max(0), self.limit)) } else { Ok(reserved) }
     }
 
     pub(crate) fn begin_counting(&self) -> Counting {
-        Counting(self.waiting.load(Ordering::Relaxed))
+        let changes = self.changes.load(Ordering::SeqCst);
+        let is_quiet = self.reserved.load(Ordering::SeqCst) == 0;
+        Counting { waiting: self.waiting.load(Ordering::SeqCst), changes, is_quiet }
     }
 
-    /// Takes over what the database counted, with what came and went meanwhile.
+    /// Takes over what the database counted. Where messages came or went meanwhile, nobody knows which of them were
+    /// counted: this process's own number is exact but for what other instances do, and stays.
     pub(crate) fn end_counting(&self, counting: &Counting, (waiting, pending): (i64, i64)) {
-        self.waiting.fetch_add(waiting - counting.0, Ordering::Relaxed);
         self.pending.store(pending, Ordering::Relaxed);
+        let is_same = counting.is_quiet && self.changes.load(Ordering::SeqCst) == counting.changes;
+        if is_same || self.dropped_counts.fetch_add(1, Ordering::Relaxed) >= MOST_DROPPED {
+            self.dropped_counts.store(0, Ordering::Relaxed);
+            self.waiting.fetch_add(waiting - counting.waiting, Ordering::SeqCst);
+        }
+    }
+
+    /// Deliveries joined the queue because their time has come.
+    pub(crate) fn joined_queue(&self, count: u64) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        self.waiting.fetch_add(i64::try_from(count).unwrap_or_default(), Ordering::SeqCst);
     }
 
     pub(crate) fn left_queue(&self, count: usize) {
-        self.waiting.fetch_sub(i64::try_from(count).unwrap_or_default(), Ordering::Relaxed);
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        self.waiting.fetch_sub(i64::try_from(count).unwrap_or_default(), Ordering::SeqCst);
     }
 
     /// Deliveries that wait for a worker, that wait for their time, and that are under way.
@@ -163,13 +192,27 @@ mod tests {
     }
 
     #[test]
-    fn counting_keeps_what_comes_and_goes_meanwhile() {
+    fn a_count_that_others_changed_meanwhile_is_dropped() {
         let backlog = Backlog::new(Instance::named("i"), 10);
-        backlog.reserve(3).expect("room").keep();
+        let quiet = backlog.begin_counting();
+        backlog.end_counting(&quiet, (5, 1));
+        assert_eq!(backlog.counts(), (5, 1, 0));
+        let reserved = backlog.reserve(2).expect("room");
         let counting = backlog.begin_counting();
-        backlog.reserve(2).expect("room").keep();
+        // Stored, and counted, before its place is kept.
+        backlog.end_counting(&counting, (7, 1));
+        reserved.keep();
+        assert_eq!(backlog.counts(), (7, 1, 0));
+        let counting = backlog.begin_counting();
         backlog.left_queue(1);
-        backlog.end_counting(&counting, (5, 1));
+        backlog.end_counting(&counting, (6, 1));
         assert_eq!(backlog.counts(), (6, 1, 0));
+        // Another instance works as well: what it takes is seen in time.
+        for _ in 0..=MOST_DROPPED {
+            let counting = backlog.begin_counting();
+            backlog.joined_queue(0);
+            backlog.end_counting(&counting, (2, 0));
+        }
+        assert_eq!(backlog.counts(), (2, 0, 0));
     }
 }

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use kit::outbound::AddressPolicy;
 use kit::{ConfigurationError, Environment, Settings};
 
 use crate::channel::Channel;
 use crate::config_email::EmailConfig;
 use crate::database::Location;
+use crate::preferences::Defaults;
 
 const NAME: &str = "notifications";
 const PORT: u16 = 3102;
@@ -86,12 +88,16 @@ pub(crate) struct Config {
     /// Deliveries that may be waiting for a worker.
     pub(crate) queue_limit: i64,
     pub(crate) quiet_hours: bool,
+    /// What users get only once they want it.
+    pub(crate) defaults: Defaults,
     /// Nothing leaves, and every state says so.
     pub(crate) dry_run: bool,
     pub(crate) dedupe_window: Duration,
     pub(crate) idempotency_window: Duration,
     pub(crate) retention: Duration,
     pub(crate) webhook_secret: Option<String>,
+    /// Which addresses requests may name.
+    pub(crate) addresses: AddressPolicy,
 }
 
 impl std::fmt::Debug for Config {
@@ -130,11 +136,13 @@ impl Config {
             poll_interval: poll_interval.clamp(Duration::from_millis(50), Duration::from_mins(1)),
             queue_limit: environment.number(&["NOTIFICATIONS_QUEUE_MAX"], 10_000)?,
             quiet_hours: environment.switch(&["NOTIFICATIONS_QUIET_HOURS_ENABLED"], true)?,
+            defaults: defaults(environment),
             dry_run,
             dedupe_window: seconds("NOTIFICATIONS_DEDUPE_WINDOW", SECOND * 5)?,
             idempotency_window: seconds("NOTIFICATIONS_IDEMPOTENCY_TTL", HOUR * 24)?,
             retention: HOUR * 24 * days.max(1),
             webhook_secret: environment.secret(&["NOTIFICATIONS_WEBHOOK_SECRET"])?,
+            addresses: AddressPolicy::read(environment, "NOTIFICATIONS")?,
         })
     }
 }
@@ -164,6 +172,13 @@ fn location(environment: &Environment) -> Result<Location, ConfigurationError> {
 
 fn data_folder(environment: &Environment) -> PathBuf {
     PathBuf::from(environment.text(&["NOTIFICATIONS_DATA_DIR"]).unwrap_or_else(|| "/data".to_owned()))
+}
+
+/// Channels and categories that are off unless a user switches them on; `none` for none.
+fn defaults(environment: &Environment) -> Defaults {
+    let names = environment.list(&["NOTIFICATIONS_DEFAULT_OFF"]);
+    let names = names.unwrap_or_else(|| ["sms", "marketing"].map(str::to_owned).to_vec());
+    Defaults::off(&names.into_iter().filter(|name| name != "none").collect::<Vec<_>>())
 }
 
 fn sms(environment: &Environment) -> Result<Result<SmsConfig, String>, ConfigurationError> {

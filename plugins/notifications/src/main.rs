@@ -57,7 +57,7 @@ async fn build(environment: Environment) -> Result<Plugin, ConfigurationError> {
             let app = observed.clone();
             Box::pin(async move { health::health(&app).await })
         }),
-        routes: http::routes(app),
+        routes: http::routes(&app),
         on_stop: Box::pin(async move {
             stopped.backlog.stop();
             join_all(tasks).await;

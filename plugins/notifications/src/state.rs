@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use kit::outbound::Client;
 use kit::{ConfigurationError, Metrics};
 
 use crate::backlog::Backlog;
@@ -18,6 +19,7 @@ use crate::instance::Instance;
 use crate::store::Store;
 use crate::templates::Templates;
 
+const AGENT: &str = concat!("nself-notifications/", env!("CARGO_PKG_VERSION"));
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 
 /// What the last probes saw.
@@ -35,7 +37,8 @@ pub(crate) struct App {
     pub(crate) templates: Templates,
     pub(crate) backlog: Backlog,
     pub(crate) counters: Counters,
-    pub(crate) client: reqwest::Client,
+    /// Asks addresses that requests name.
+    pub(crate) outside: Client,
     observed: Mutex<Observed>,
     is_migrated: AtomicBool,
 }
@@ -47,7 +50,7 @@ impl App {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_WITHIN)
-            .user_agent(concat!("nself-notifications/", env!("CARGO_PKG_VERSION")))
+            .user_agent(AGENT)
             .build()
             .map_err(|error| ConfigurationError::new(format!("no HTTP client can be made: {error}")))?;
         Ok(Self {
@@ -59,7 +62,7 @@ impl App {
                 config.queue_limit,
             ),
             counters: Counters::register(metrics),
-            client,
+            outside: Client::guarded(AGENT, config.addresses.clone())?,
             observed: Mutex::default(),
             is_migrated: AtomicBool::new(false),
             config,

@@ -14,10 +14,12 @@ pub(crate) fn iso(milliseconds: i64) -> String {
     clock::iso(clock::at(u64::try_from(milliseconds).unwrap_or_default()))
 }
 
-/// Reads RFC 3339 with any offset; a date without a time is none.
+/// Reads RFC 3339 by the rule of all plugins: with a zone. A part of a millisecond counts as a whole one, so that nothing
+/// goes out early.
 pub(crate) fn parse(text: &str) -> Option<i64> {
-    let time: jiff::Timestamp = text.trim().parse().ok()?;
-    Some(time.as_millisecond()).filter(|time| *time >= 0)
+    let time = clock::parse_iso(text.trim()).filter(|time| *time >= clock::at(0))?;
+    let whole = clock::milliseconds(time);
+    i64::try_from(if clock::at(whole) < time { whole + 1 } else { whole }).ok()
 }
 
 /// A duration as a difference of times.
@@ -33,7 +35,8 @@ mod tests {
     fn times_are_read_with_any_offset_and_written_in_utc() {
         let time = parse("2026-03-01T10:00:00+02:00").expect("a time");
         assert_eq!(iso(time), "2026-03-01T08:00:00.000Z");
-        for bad in ["tomorrow", "2026-03-01", "", "1969-01-01T00:00:00Z"] {
+        assert_eq!(parse("2026-03-01T08:00:00.0001Z"), Some(time + 1));
+        for bad in ["tomorrow", "2026-03-01", "2026-03-01T08:00:00", "", "1969-01-01T00:00:00Z"] {
             assert_eq!(parse(bad), None, "{bad}");
         }
     }

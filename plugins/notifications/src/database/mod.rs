@@ -9,8 +9,10 @@ mod sqlite;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use kit::ConfigurationError;
+use serde::de::DeserializeOwned;
 
 pub(crate) use schema::EXPECTED as EXPECTED_MIGRATIONS;
 
@@ -87,34 +89,55 @@ impl Statement {
     }
 }
 
-/// One row of an answer; columns are read by their place.
+/// One row of an answer; columns are read by their names.
 #[derive(Debug, Clone)]
-pub(crate) struct Row(Vec<Value>);
+pub(crate) struct Row {
+    names: Arc<[String]>,
+    values: Vec<Value>,
+}
 
 impl Row {
-    /// A text, or the empty one.
-    pub(crate) fn text(&self, column: usize) -> String {
-        self.optional_text(column).unwrap_or_default()
+    fn new(names: Arc<[String]>, values: Vec<Value>) -> Self {
+        Self { names, values }
     }
 
-    pub(crate) fn optional_text(&self, column: usize) -> Option<String> {
-        match self.0.get(column) {
-            Some(Value::Text(text)) => Some(text.clone()),
-            _ => None,
+    pub(crate) fn text(&self, column: &str) -> Result<String> {
+        self.optional_text(column)?.ok_or_else(|| unexpected(column, "holds nothing"))
+    }
+
+    pub(crate) fn optional_text(&self, column: &str) -> Result<Option<String>> {
+        match self.value(column)? {
+            Value::Text(text) => Ok(Some(text.clone())),
+            Value::Null => Ok(None),
+            Value::Number(_) => Err(unexpected(column, "holds a number, not a text")),
         }
     }
 
-    /// A number, or 0.
-    pub(crate) fn number(&self, column: usize) -> i64 {
-        self.optional_number(column).unwrap_or_default()
+    pub(crate) fn number(&self, column: &str) -> Result<i64> {
+        self.optional_number(column)?.ok_or_else(|| unexpected(column, "holds nothing"))
     }
 
-    pub(crate) fn optional_number(&self, column: usize) -> Option<i64> {
-        match self.0.get(column) {
-            Some(Value::Number(number)) => Some(*number),
-            _ => None,
+    pub(crate) fn optional_number(&self, column: &str) -> Result<Option<i64>> {
+        match self.value(column)? {
+            Value::Number(number) => Ok(Some(*number)),
+            Value::Null => Ok(None),
+            Value::Text(_) => Err(unexpected(column, "holds a text, not a number")),
         }
     }
+
+    /// A structure that is stored as JSON.
+    pub(crate) fn json<T: DeserializeOwned>(&self, column: &str) -> Result<T> {
+        serde_json::from_str(&self.text(column)?).map_err(|error| unexpected(column, &error.to_string()))
+    }
+
+    fn value(&self, column: &str) -> Result<&Value> {
+        let place = self.names.iter().position(|name| name == column);
+        place.and_then(|place| self.values.get(place)).ok_or_else(|| unexpected(column, "is not in the answer"))
+    }
+}
+
+fn unexpected(column: &str, why: &str) -> DatabaseError {
+    DatabaseError::Refused(format!("column `{column}` {why}"))
 }
 
 /// Why the database did not do something.
@@ -220,7 +243,30 @@ impl Database {
 
     /// How many migrations are applied; that it answers tells that the database does.
     pub(crate) async fn applied_migrations(&self) -> Result<usize> {
-        let rows = self.query("SELECT COUNT(*) FROM np_notifications_migrations", Vec::new()).await?;
-        Ok(rows.first().and_then(|row| usize::try_from(row.number(0)).ok()).unwrap_or_default())
+        let rows = self.query("SELECT COUNT(*) AS applied FROM np_notifications_migrations", Vec::new()).await?;
+        let applied = rows.first().map_or(Ok(0), |row| row.number("applied"))?;
+        Ok(usize::try_from(applied).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_of_another_kind_is_an_error_and_no_default() {
+        let names = ["name", "count", "nothing", "broken"].map(str::to_owned);
+        let row = Row::new(names.into(), vec!["n".into(), 7.into(), Value::Null, "{".into()]);
+        assert_eq!((row.text("name"), row.number("count")), (Ok("n".to_owned()), Ok(7)));
+        assert_eq!((row.optional_text("nothing"), row.optional_number("nothing")), (Ok(None), Ok(None)));
+        for error in [
+            row.text("count").err(),
+            row.number("name").err(),
+            row.text("nothing").err(),
+            row.number("absent").err(),
+            row.json::<serde_json::Value>("broken").err(),
+        ] {
+            assert!(matches!(error, Some(DatabaseError::Refused(why)) if why.starts_with("column `")));
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! A PostgreSQL server over a small pool of connections; one that broke is replaced, one that hangs is thrown away.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -80,7 +81,8 @@ fn settle<T>(client: Client, answer: Answered<T>) -> Result<T> {
 async fn query(client: &mut Client, statement: &Statement) -> std::result::Result<Vec<Row>, tokio_postgres::Error> {
     let prepared = client.prepare_cached(&statement.sql).await?;
     let rows = client.query(&prepared, &references(&statement.values)).await?;
-    Ok(rows.iter().map(read_row).collect())
+    let names: Arc<[String]> = prepared.columns().iter().map(|column| column.name().to_owned()).collect();
+    rows.iter().map(|row| Ok(Row::new(names.clone(), read_values(row)?))).collect()
 }
 
 async fn transaction(
@@ -117,16 +119,13 @@ fn references(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
     values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
 }
 
-fn read_row(row: &tokio_postgres::Row) -> Row {
+fn read_values(row: &tokio_postgres::Row) -> std::result::Result<Vec<Value>, tokio_postgres::Error> {
     let read = |(place, column): (usize, &tokio_postgres::Column)| match *column.type_() {
-        Type::INT8 => row.try_get::<_, Option<i64>>(place).ok().flatten().map_or(Value::Null, Value::Number),
-        Type::INT4 => {
-            let number = row.try_get::<_, Option<i32>>(place).ok().flatten();
-            number.map_or(Value::Null, |number| Value::Number(number.into()))
-        }
-        _ => row.try_get::<_, Option<String>>(place).ok().flatten().map_or(Value::Null, Value::Text),
+        Type::INT8 => Ok(row.try_get::<_, Option<i64>>(place)?.into()),
+        Type::INT4 => Ok(row.try_get::<_, Option<i32>>(place)?.map(i64::from).into()),
+        _ => Ok(row.try_get::<_, Option<String>>(place)?.into()),
     };
-    Row(row.columns().iter().enumerate().map(read).collect())
+    row.columns().iter().enumerate().map(read).collect()
 }
 
 impl ToSql for Value {

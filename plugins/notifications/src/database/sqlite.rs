@@ -4,6 +4,7 @@
 //! and fifty senders need not wait fifty times.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use kit::ConfigurationError;
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -133,11 +134,12 @@ fn apart<T>(connection: &Connection, act: impl FnOnce() -> Result<T>) -> Result<
 fn rows(connection: &Connection, statement: &Statement) -> Result<Vec<Row>> {
     let read = || -> rusqlite::Result<Vec<Row>> {
         let mut prepared = connection.prepare_cached(&placeholders(&statement.sql))?;
-        let columns = prepared.column_count();
+        let names: Arc<[String]> = prepared.column_names().map(str::to_owned).collect();
         let values = rusqlite::params_from_iter(statement.values.iter());
         let rows = prepared.query_map(values, |row| {
-            let read = |column| Ok(value(row.get_ref(column)?));
-            (0..columns).map(read).collect::<rusqlite::Result<Vec<Value>>>().map(Row)
+            let read = |column| value(column, row.get_ref(column)?);
+            let values = (0..names.len()).map(read).collect::<rusqlite::Result<Vec<Value>>>();
+            Ok(Row::new(names.clone(), values?))
         })?;
         rows.collect()
     };
@@ -165,12 +167,15 @@ fn placeholders(sql: &str) -> String {
     sql.replace('$', "?")
 }
 
-fn value(given: ValueRef<'_>) -> Value {
-    match given {
+fn value(column: usize, given: ValueRef<'_>) -> rusqlite::Result<Value> {
+    Ok(match given {
         ValueRef::Integer(number) => Value::Number(number),
         ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
-        ValueRef::Null | ValueRef::Real(_) | ValueRef::Blob(_) => Value::Null,
-    }
+        ValueRef::Null => Value::Null,
+        ValueRef::Real(_) | ValueRef::Blob(_) => {
+            return Err(rusqlite::Error::InvalidColumnType(column, "a column".to_owned(), given.data_type()));
+        }
+    })
 }
 
 impl ToSql for Value {

@@ -105,12 +105,13 @@ fn decide(app: &App, draft: &Draft, channel: Channel, preferences: &Preferences,
         ignores_quiet_hours: draft.ignores_quiet_hours,
     };
     let wanted_at = draft.scheduled_at.map_or(at, |scheduled| scheduled.max(at));
-    let (due_at, digest, is_held) = match preferences.judge(subject, wanted_at, app.config.quiet_hours) {
-        Verdict::Refused(why) => return refuse(State::Skipped, "skipped", why),
-        Verdict::Now => (wanted_at, None, false),
-        // What has files, copies or a sender of its own cannot be one of many in an e-mail.
-        Verdict::Later(time, digest) => (time, digest.filter(|_| is_plain(draft)), true),
-    };
+    let (due_at, digest, is_held) =
+        match preferences.judge(subject, &app.config.defaults, wanted_at, app.config.quiet_hours) {
+            Verdict::Refused(why) => return refuse(State::Skipped, "skipped", why),
+            Verdict::Now => (wanted_at, None, false),
+            // What has files, copies or a sender of its own cannot be one of many in an e-mail.
+            Verdict::Later(time, digest) => (time, digest.filter(|_| is_plain(draft)), true),
+        };
     let (state, status) = match (due_at > at, is_held, channel) {
         (true, true, _) => (State::Pending, "deferred"),
         (true, false, _) => (State::Pending, "scheduled"),

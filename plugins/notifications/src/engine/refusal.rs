@@ -37,6 +37,8 @@ pub(crate) enum Refusal {
     },
     /// The key was used with another content.
     KeyReused,
+    /// The caller may not send this.
+    Forbidden,
     /// Too many templates are being rendered.
     Busy,
     Database(DatabaseError),

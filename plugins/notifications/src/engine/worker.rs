@@ -77,7 +77,10 @@ impl Worker {
 
     /// Moves what is due into the queue and counts anew; other instances count with us.
     async fn look_around(&self) -> Result<(), DatabaseError> {
-        self.app.store.promote(now()).await?;
+        let promoted = self.app.store.promote(now()).await?;
+        if promoted > 0 {
+            self.app.backlog.joined_queue(promoted);
+        }
         let counting = self.app.backlog.begin_counting();
         let counted = self.app.store.waiting().await?;
         self.app.backlog.end_counting(&counting, counted);

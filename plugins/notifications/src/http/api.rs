@@ -4,10 +4,10 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use kit::{Failure, JsonObject};
+use kit::{Caller, Failure, JsonObject};
 use serde_json::{Value, json};
 
-use super::send::{mark_repeated, origin};
+use super::send::{check_caller, mark_repeated, origin};
 use super::{Shared, failed, invalid, not_found, refused};
 use crate::draft::{Dialect, read};
 use crate::engine::take;
@@ -15,11 +15,13 @@ use crate::engine::take;
 /// `POST /api/notifications/send`, `POST /api/send`.
 pub(super) async fn send(
     State(app): Shared,
+    caller: Caller,
     headers: HeaderMap,
     JsonObject(fields): JsonObject,
 ) -> Result<Response, Failure> {
     let origin = origin(&headers, "api", &fields)?;
     let draft = read(fields, Dialect::Api, &[]).map_err(|details| invalid(&details))?;
+    check_caller(&caller, &draft)?;
     let accepted = take(&app, draft, &origin).await.map_err(refused)?;
     let mut body = json!({
         "success": true,
@@ -39,7 +41,9 @@ pub(super) async fn send(
 }
 
 /// `GET /api/notifications/:id`.
-pub(super) async fn show(State(app): Shared, Path(id): Path<String>) -> Result<Json<Value>, Failure> {
-    let message = app.store.message(&id).await.map_err(failed)?.ok_or_else(|| not_found("notification"))?;
+pub(super) async fn show(State(app): Shared, caller: Caller, Path(id): Path<String>) -> Result<Json<Value>, Failure> {
+    let message = app.store.message(&id).await.map_err(failed)?;
+    let message = message.filter(|message| caller.may_act_for(&message.user_id));
+    let message = message.ok_or_else(|| not_found("notification"))?;
     Ok(Json(json!({"notification": message.to_snake()})))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{FromRequest, Path, Query, Request, State};
 use axum::http::header::CONTENT_TYPE;
-use kit::{Failure, FieldError, JsonObject};
+use kit::{Caller, Failure, FieldError, JsonObject};
 use serde_json::{Value, json};
 
 use super::{Parameters, Shared, check_name, checked, failed, fault, invalid, not_found};
@@ -19,23 +19,32 @@ const USUAL_LIMIT: i64 = 50;
 const MOST_LISTED: i64 = 200;
 
 /// `GET /notifications/:id`.
-pub(super) async fn show(State(app): Shared, Path(id): Path<String>) -> Result<Json<Value>, Failure> {
+pub(super) async fn show(State(app): Shared, caller: Caller, Path(id): Path<String>) -> Result<Json<Value>, Failure> {
     let message = app.store.message(&id).await.map_err(failed)?;
+    // What is somebody else's is not there.
+    let message = message.filter(|message| caller.may_act_for(&message.user_id));
     Ok(Json(message.ok_or_else(|| not_found("notification"))?.to_camel()))
 }
 
 /// `GET /history?userId=…`.
-pub(super) async fn history(app: Shared, Query(parameters): Parameters) -> Result<Json<Value>, Failure> {
+pub(super) async fn history(
+    app: Shared,
+    caller: Caller,
+    Query(parameters): Parameters,
+) -> Result<Json<Value>, Failure> {
     let user_id = user_parameter(&parameters)?;
+    caller.act_for(&user_id)?;
     list(app, user_id, Query(parameters)).await
 }
 
 /// `GET /history/:userId`.
 pub(super) async fn history_of(
     app: Shared,
+    caller: Caller,
     Path(user_id): Path<String>,
     parameters: Parameters,
 ) -> Result<Json<Value>, Failure> {
+    caller.act_for(&user_id)?;
     list(app, user_id, parameters).await
 }
 
@@ -97,35 +106,51 @@ async fn list(State(app): Shared, user_id: String, Query(parameters): Parameters
 }
 
 /// `GET /unread?userId=…`.
-pub(super) async fn unread(app: Shared, Query(parameters): Parameters) -> Result<Json<Value>, Failure> {
-    unread_of(app, Path(user_parameter(&parameters)?)).await
+pub(super) async fn unread(app: Shared, caller: Caller, Query(parameters): Parameters) -> Result<Json<Value>, Failure> {
+    unread_of(app, caller, Path(user_parameter(&parameters)?)).await
 }
 
 /// `GET /unread/:userId`.
-pub(super) async fn unread_of(State(app): Shared, Path(user_id): Path<String>) -> Result<Json<Value>, Failure> {
+pub(super) async fn unread_of(
+    State(app): Shared,
+    caller: Caller,
+    Path(user_id): Path<String>,
+) -> Result<Json<Value>, Failure> {
+    caller.act_for(&user_id)?;
     check_name("userId", &user_id)?;
     let unread = app.store.unread(&user_id, now()).await.map_err(failed)?;
     Ok(Json(json!({"userId": user_id, "unread": unread, "count": unread})))
 }
 
 /// `POST /read/:id {userId}`.
-pub(super) async fn read(app: Shared, id: Path<String>, body: JsonObject) -> Result<Json<Value>, Failure> {
-    mark(app, id, body, Some(now())).await
+pub(super) async fn read(
+    app: Shared,
+    caller: Caller,
+    id: Path<String>,
+    body: JsonObject,
+) -> Result<Json<Value>, Failure> {
+    mark(app, caller, id, (body, Some(now()))).await
 }
 
 /// `POST /unread/:id {userId}`.
-pub(super) async fn mark_unread(app: Shared, id: Path<String>, body: JsonObject) -> Result<Json<Value>, Failure> {
-    mark(app, id, body, None).await
+pub(super) async fn mark_unread(
+    app: Shared,
+    caller: Caller,
+    id: Path<String>,
+    body: JsonObject,
+) -> Result<Json<Value>, Failure> {
+    mark(app, caller, id, (body, None)).await
 }
 
 async fn mark(
     State(app): Shared,
+    caller: Caller,
     Path(id): Path<String>,
-    JsonObject(mut fields): JsonObject,
-    at: Option<i64>,
+    (JsonObject(mut fields), at): (JsonObject, Option<i64>),
 ) -> Result<Json<Value>, Failure> {
     let user_id = read_user(&mut fields);
     checked(fields)?;
+    caller.act_for(&user_id)?;
     if !app.store.mark_read(&id, &user_id, at).await.map_err(failed)? {
         return Err(not_found("notification of this user"));
     }
@@ -134,9 +159,14 @@ async fn mark(
 }
 
 /// `POST /read-all {userId}`.
-pub(super) async fn read_all(State(app): Shared, JsonObject(mut fields): JsonObject) -> Result<Json<Value>, Failure> {
+pub(super) async fn read_all(
+    State(app): Shared,
+    caller: Caller,
+    JsonObject(mut fields): JsonObject,
+) -> Result<Json<Value>, Failure> {
     let user_id = read_user(&mut fields);
     checked(fields)?;
+    caller.act_for(&user_id)?;
     let marked = app.store.mark_all_read(&user_id, now()).await.map_err(failed)?;
     Ok(Json(json!({"success": true, "markedCount": marked})))
 }
@@ -144,6 +174,7 @@ pub(super) async fn read_all(State(app): Shared, JsonObject(mut fields): JsonObj
 /// `DELETE /:id`, the user in the body or in the query.
 pub(super) async fn remove(
     State(app): Shared,
+    caller: Caller,
     Path(id): Path<String>,
     Query(parameters): Parameters,
     request: Request,
@@ -153,6 +184,7 @@ pub(super) async fn remove(
         Err(missing) => user_in_body(request, missing).await?,
     };
     check_name("userId", &user_id)?;
+    caller.act_for(&user_id)?;
     if app.store.remove(&user_id, Some(&id), now()).await.map_err(failed)? == 0 {
         return Err(not_found("notification of this user"));
     }
@@ -172,10 +204,12 @@ async fn user_in_body(request: Request, missing: Failure) -> Result<String, Fail
 /// `POST /clear {userId}`.
 pub(super) async fn clear(
     State(app): State<Arc<App>>,
+    caller: Caller,
     JsonObject(mut fields): JsonObject,
 ) -> Result<Json<Value>, Failure> {
     let user_id = read_user(&mut fields);
     checked(fields)?;
+    caller.act_for(&user_id)?;
     let removed = app.store.remove(&user_id, None, now()).await.map_err(failed)?;
     Ok(Json(json!({"success": true, "deletedCount": removed})))
 }

@@ -33,11 +33,11 @@ type Shared = State<Arc<App>>;
 type Parameters = Query<HashMap<String, String>>;
 
 /// All routes of the plugin.
-pub(crate) fn routes(app: Arc<App>) -> Routes {
+pub(crate) fn routes(app: &Arc<App>) -> Routes {
     let report = Router::new().route("/webhooks/notifications", post(webhooks::report)).with_state(app.clone());
     Routes::new()
-        .group(Class::Ordinary, prepared(ordinary(), &app))
-        .group(Class::Power, prepared(power(), &app))
+        .group(Class::Ordinary, prepared(ordinary(), app))
+        .group(Class::Power, prepared(power(), app))
         .group(Class::SelfVerified, report)
 }
 
@@ -53,6 +53,10 @@ fn prepared(routes: Router<Arc<App>>, app: &Arc<App>) -> Router {
 fn power() -> Router<Arc<App>> {
     Router::new()
         .route("/broadcast", post(send::broadcast))
+        .route("/webhooks", post(webhooks::subscribe))
+        .route("/webhooks/{id}", delete(webhooks::unsubscribe))
+        .route("/webhooks/{id}/enable", post(webhooks::enable))
+        .route("/webhooks/dead-letters/{id}/replay", post(webhooks::replay))
         .route("/templates", post(templates::create))
         .route("/templates/{name}", put(templates::replace).delete(templates::remove))
         .route("/api/templates", post(templates::create))
@@ -85,8 +89,8 @@ fn settings_routes() -> Router<Arc<App>> {
         .route("/preferences/{user_id}", document)
         .route("/templates", get(templates::list))
         .route("/templates/{name}", get(templates::show))
-        .route("/webhooks", get(webhooks::list).post(webhooks::subscribe))
-        .route("/webhooks/{id}", delete(webhooks::unsubscribe))
+        .route("/webhooks", get(webhooks::list))
+        .route("/webhooks/dead-letters", get(webhooks::dead_letters))
 }
 
 fn api_routes() -> Router<Arc<App>> {
@@ -186,6 +190,7 @@ fn refused(refusal: Refusal) -> Failure {
             Failure::new(StatusCode::UNPROCESSABLE_ENTITY, error).with("reason", json!("idempotency_key_reused"))
         }
         Refusal::Busy => busy(),
+        Refusal::Forbidden => Failure::new(StatusCode::FORBIDDEN, "a user's token acts for that user only"),
         Refusal::Database(error) => storage_failure(&error),
     };
     failure.with("success", json!(false))

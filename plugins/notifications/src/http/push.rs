@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use kit::{Failure, Fields, JsonObject};
+use kit::{Caller, Failure, Fields, JsonObject};
 use serde_json::{Value, json};
 
 use super::{Shared, checked, failed, fault, not_found};
@@ -18,6 +18,7 @@ const ENDPOINT_BYTES: usize = 2000;
 /// `POST /api/push/subscribe`.
 pub(super) async fn subscribe(
     State(app): Shared,
+    caller: Caller,
     JsonObject(mut fields): JsonObject,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
     let user_id = read_user(&mut fields);
@@ -27,6 +28,7 @@ pub(super) async fn subscribe(
     let device_id = device(fields.optional_text("device_id"));
     let platform = device(fields.optional_text("platform"));
     checked(fields)?;
+    caller.act_for(&user_id)?;
     if app.store.count_push_subscriptions(&user_id).await.map_err(failed)? >= MOST_OF_A_USER {
         return Err(fault("user_id", &format!("has {MOST_OF_A_USER} subscriptions already")));
     }
@@ -72,12 +74,15 @@ fn read_endpoint(fields: &mut Fields, subscription: &Value) -> String {
 /// `DELETE /api/push/unsubscribe {endpoint}`.
 pub(super) async fn unsubscribe(
     State(app): Shared,
+    caller: Caller,
     JsonObject(mut fields): JsonObject,
 ) -> Result<Json<Value>, Failure> {
     let endpoint = fields.text("endpoint");
     checked(fields)?;
-    if !app.store.remove_push_subscription(&endpoint).await.map_err(failed)? {
+    let owner = app.store.owner_of_push_subscription(&endpoint).await.map_err(failed)?;
+    if !owner.is_some_and(|owner| caller.may_act_for(&owner)) {
         return Err(not_found("subscription"));
     }
+    app.store.remove_push_subscription(&endpoint).await.map_err(failed)?;
     Ok(Json(json!({"success": true})))
 }

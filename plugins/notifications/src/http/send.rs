@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
-use kit::{Failure, FieldError, Fields, JsonObject};
+use kit::{Caller, Failure, FieldError, Fields, JsonObject};
 use serde_json::{Value, json};
 
 use super::{Shared, checked, fault, invalid, refused};
@@ -14,6 +14,7 @@ use crate::draft::{Dialect, Draft, NAME_BYTES, is_name, read};
 use crate::engine::{Accepted, Origin, Refusal, take};
 use crate::state::App;
 
+const FORBIDDEN: &str = "a user's token sends in-app and push messages to that user only";
 /// The most messages of one request.
 const MOST_AT_ONCE: usize = 1000;
 /// How many of them are stored side by side.
@@ -22,17 +23,20 @@ const SIDE_BY_SIDE: usize = 8;
 /// `POST /send`.
 pub(super) async fn send(
     State(app): Shared,
+    caller: Caller,
     headers: HeaderMap,
     JsonObject(fields): JsonObject,
 ) -> Result<Response, Failure> {
     let origin = origin(&headers, "send", &fields)?;
     let draft = read(fields, Dialect::Root, &[]).map_err(|details| invalid(&details))?;
+    check_caller(&caller, &draft)?;
     answer(&app, take(&app, draft, &origin).await)
 }
 
 /// `POST /send/template`: a template that is not there is not found.
 pub(super) async fn send_template(
     State(app): Shared,
+    caller: Caller,
     headers: HeaderMap,
     JsonObject(fields): JsonObject,
 ) -> Result<Response, Failure> {
@@ -41,6 +45,7 @@ pub(super) async fn send_template(
     if draft.template.is_none() {
         return Err(fault("templateId", "is required"));
     }
+    check_caller(&caller, &draft)?;
     match take(&app, draft, &origin).await {
         Err(Refusal::UnknownTemplate(name)) => {
             Err(Failure::new(StatusCode::NOT_FOUND, format!("there is no template `{name}`"))
@@ -48,6 +53,16 @@ pub(super) async fn send_template(
         }
         taken => answer(&app, taken),
     }
+}
+
+/// A user's token sends to that user alone, and only where the plugin knows the way: anybody's address may stand in the
+/// request.
+pub(super) fn check_caller(caller: &Caller, draft: &Draft) -> Result<(), Failure> {
+    caller.act_for(&draft.user_id)?;
+    if draft.channels.iter().any(|channel| matches!(channel, Channel::Email | Channel::Sms)) {
+        return caller.act_for_all().map_err(|_| Failure::new(StatusCode::FORBIDDEN, FORBIDDEN));
+    }
+    Ok(())
 }
 
 /// What makes a request the same as another: what it asks for and all that it says.
@@ -138,6 +153,7 @@ fn message(accepted: &Accepted, taken: &[&str]) -> String {
 /// `POST /send-bulk`, `POST /batch/send`: each message by itself, whatever becomes of the others.
 pub(super) async fn send_bulk(
     State(app): Shared,
+    caller: Caller,
     headers: HeaderMap,
     JsonObject(mut fields): JsonObject,
 ) -> Result<Response, Failure> {
@@ -148,13 +164,14 @@ pub(super) async fn send_bulk(
     }
     let channels = read_channels(&mut fields);
     checked(fields)?;
-    let (app, key, channels) = (&app, &key, &channels);
+    let (app, key, channels, caller) = (&app, &key, &channels, &caller);
     let results: Vec<Value> = futures_util::stream::iter(entries.into_iter().enumerate())
         .map(async |(place, entry)| {
             // The place belongs to what makes an entry the same: a list may say one thing twice.
             let content = format!("bulk {place} {entry}");
             let origin = Origin { key: key.as_ref().map(|key| format!("{key}#{place}")), content };
             let result = match read(Fields::new(entry), Dialect::Root, channels) {
+                Ok(draft) if check_caller(caller, &draft).is_err() => Err(Refusal::Forbidden),
                 Ok(draft) => take(app, draft, &origin).await,
                 Err(details) => Err(Refusal::Invalid(details)),
             };
@@ -211,6 +228,7 @@ fn entry_result(app: &App, place: usize, result: Result<Accepted, Refusal>) -> V
                 Refusal::Limited { channel, .. } => format!("the user's limit of {channel} messages is reached"),
                 Refusal::QueueFull { .. } => "the queue of deliveries is full".to_owned(),
                 Refusal::KeyReused => "the idempotency key was used with another content".to_owned(),
+                Refusal::Forbidden => FORBIDDEN.to_owned(),
                 Refusal::Busy => "too many templates are being rendered".to_owned(),
                 Refusal::Database(error) => error.to_string(),
             };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{Query, State};
-use kit::Failure;
+use kit::{Caller, Failure};
 use serde_json::{Value, json};
 
 use super::{Parameters, Shared, failed, fault};
@@ -25,18 +25,33 @@ fn since(parameters: &Parameters) -> Result<i64, Failure> {
 }
 
 /// `GET /api/stats/delivery?days=7`.
-pub(super) async fn delivery(State(app): Shared, parameters: Parameters) -> Result<Json<Value>, Failure> {
+pub(super) async fn delivery(
+    State(app): Shared,
+    caller: Caller,
+    parameters: Parameters,
+) -> Result<Json<Value>, Failure> {
+    caller.act_for_all()?;
     Ok(Json(json!({"stats": delivery_stats(&app, since(&parameters)?).await?})))
 }
 
 /// `GET /api/stats/engagement?days=7`.
-pub(super) async fn engagement(State(app): Shared, parameters: Parameters) -> Result<Json<Value>, Failure> {
+pub(super) async fn engagement(
+    State(app): Shared,
+    caller: Caller,
+    parameters: Parameters,
+) -> Result<Json<Value>, Failure> {
+    caller.act_for_all()?;
     let metrics = app.store.engagement(since(&parameters)?).await.map_err(failed)?;
     Ok(Json(json!({"metrics": metrics})))
 }
 
 /// `GET /api/stats`.
-pub(super) async fn all(State(app): Shared, Query(parameters): Parameters) -> Result<Json<Value>, Failure> {
+pub(super) async fn all(
+    State(app): Shared,
+    caller: Caller,
+    Query(parameters): Parameters,
+) -> Result<Json<Value>, Failure> {
+    caller.act_for_all()?;
     let since = since(&Query(parameters))?;
     let metrics = app.store.engagement(since).await.map_err(failed)?;
     let (waiting, scheduled) = app.store.waiting().await.map_err(failed)?;

@@ -1,9 +1,11 @@
 //! Addresses that want to be told of deliveries, and reports that providers send us.
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
-use kit::{Failure, Fields, JsonObject, signature};
+use kit::{Caller, Failure, Fields, JsonObject, signature};
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
@@ -23,12 +25,15 @@ const REPORT_BYTES: usize = 64 * 1024;
 /// `POST /webhooks`; the secret is shown this once.
 pub(super) async fn subscribe(
     State(app): Shared,
+    caller: Caller,
     JsonObject(mut fields): JsonObject,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
     let user_id = read_user(&mut fields);
     let url = fields.text("url");
-    if !url.is_empty() && !is_web_address(&url) {
-        fields.reject("url", "must be an http or https address");
+    if !url.is_empty()
+        && let Err(why) = check_address(&app, &url)
+    {
+        fields.reject("url", &why);
     }
     let events = if fields.has("events") { fields.texts("events", 20) } else { EVENTS.map(str::to_owned).to_vec() };
     if events.is_empty() || !events.iter().all(|event| EVENTS.contains(&event.as_str())) {
@@ -36,6 +41,7 @@ pub(super) async fn subscribe(
     }
     let secret = fields.optional_text("secret").filter(|secret| !secret.is_empty());
     checked(fields)?;
+    caller.act_for(&user_id)?;
     if app.store.webhooks(&user_id).await.map_err(failed)?.len() >= MOST_OF_A_USER {
         return Err(fault("userId", &format!("has {MOST_OF_A_USER} webhooks already")));
     }
@@ -46,6 +52,7 @@ pub(super) async fn subscribe(
         events,
         secret: secret.unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string()),
         created_at: now(),
+        disabled_at: None,
     };
     app.store.add_webhook(&webhook).await.map_err(failed)?;
     let mut body = webhook.to_json();
@@ -54,25 +61,72 @@ pub(super) async fn subscribe(
     Ok((StatusCode::CREATED, Json(body)))
 }
 
-fn is_web_address(url: &str) -> bool {
-    let parsed = reqwest::Url::parse(url);
-    url.len() <= URL_BYTES && parsed.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+fn check_address(app: &App, url: &str) -> Result<(), String> {
+    let parsed = reqwest::Url::parse(url).ok().filter(|_| url.len() <= URL_BYTES);
+    let parsed = parsed.ok_or_else(|| "must be an http or https address".to_owned())?;
+    app.outside.check(&parsed)
 }
 
 /// `GET /webhooks?userId=…`.
-pub(super) async fn list(State(app): Shared, Query(parameters): Parameters) -> Result<Json<Value>, Failure> {
-    let user_id = parameters.get("userId").or_else(|| parameters.get("user_id"));
-    let user_id = user_id.ok_or_else(|| fault("userId", "is required"))?;
-    check_name("userId", user_id)?;
-    let webhooks = app.store.webhooks(user_id).await.map_err(failed)?;
+pub(super) async fn list(
+    State(app): Shared,
+    caller: Caller,
+    Query(parameters): Parameters,
+) -> Result<Json<Value>, Failure> {
+    let user_id = user_parameter(&caller, &parameters)?;
+    let webhooks = app.store.webhooks(&user_id).await.map_err(failed)?;
     Ok(Json(json!({"webhooks": webhooks.iter().map(Webhook::to_json).collect::<Vec<_>>()})))
 }
 
+fn user_parameter(caller: &Caller, parameters: &HashMap<String, String>) -> Result<String, Failure> {
+    let user_id = parameters.get("userId").or_else(|| parameters.get("user_id"));
+    let user_id = user_id.ok_or_else(|| fault("userId", "is required"))?;
+    check_name("userId", user_id)?;
+    caller.act_for(user_id)?;
+    Ok(user_id.clone())
+}
+
+/// A webhook that the caller may change.
+async fn find(app: &App, caller: &Caller, id: &str) -> Result<Webhook, Failure> {
+    let webhook = app.store.webhook(id).await.map_err(failed)?;
+    webhook.filter(|webhook| caller.may_act_for(&webhook.user_id)).ok_or_else(|| not_found("webhook"))
+}
+
 /// `DELETE /webhooks/:id`.
-pub(super) async fn unsubscribe(State(app): Shared, Path(id): Path<String>) -> Result<Json<Value>, Failure> {
-    if !app.store.remove_webhook(&id).await.map_err(failed)? {
-        return Err(not_found("webhook"));
+pub(super) async fn unsubscribe(
+    State(app): Shared,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Failure> {
+    let webhook = find(&app, &caller, &id).await?;
+    app.store.remove_webhook(&webhook.id).await.map_err(failed)?;
+    Ok(Json(json!({"success": true})))
+}
+
+/// `POST /webhooks/:id/enable`: calls one again that was switched off.
+pub(super) async fn enable(State(app): Shared, caller: Caller, Path(id): Path<String>) -> Result<Json<Value>, Failure> {
+    let webhook = find(&app, &caller, &id).await?;
+    app.store.enable_webhook(&webhook.id).await.map_err(failed)?;
+    Ok(Json(json!({"success": true})))
+}
+
+/// `GET /webhooks/dead-letters?userId=…`: what was given up.
+pub(super) async fn dead_letters(
+    State(app): Shared,
+    caller: Caller,
+    Query(parameters): Parameters,
+) -> Result<Json<Value>, Failure> {
+    let user_id = user_parameter(&caller, &parameters)?;
+    Ok(Json(json!({"deadLetters": app.store.dead_letters(&user_id).await.map_err(failed)?})))
+}
+
+/// `POST /webhooks/dead-letters/:id/replay`.
+pub(super) async fn replay(State(app): Shared, caller: Caller, Path(id): Path<String>) -> Result<Json<Value>, Failure> {
+    let owner = app.store.owner_of_dead_letter(&id).await.map_err(failed)?;
+    if !owner.is_some_and(|owner| caller.may_act_for(&owner)) {
+        return Err(not_found("dead letter"));
     }
+    app.store.replay_dead_letter(&id, now()).await.map_err(failed)?;
     Ok(Json(json!({"success": true})))
 }
 

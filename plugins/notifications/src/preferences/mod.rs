@@ -28,18 +28,52 @@ pub(crate) struct Preferences {
     /// What was merged together, in the words of the root routes.
     document: Map<String, Value>,
     rules: Vec<Rule>,
+    /// What was stored and could not be read. It may hold opt-outs: nothing counts as wanted that was not switched on
+    /// since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unreadable: Option<String>,
+}
+
+/// What is off for users who said nothing about it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Defaults {
+    channels: Vec<Channel>,
+    categories: Vec<String>,
+}
+
+impl Defaults {
+    /// Reads names of channels and categories.
+    pub(crate) fn off(names: &[String]) -> Self {
+        let mut defaults = Self::default();
+        for name in names {
+            match Channel::parse(name) {
+                Some(channel) => defaults.channels.push(channel),
+                None => defaults.categories.push(name.clone()),
+            }
+        }
+        defaults
+    }
+
+    /// Whether a category is off. In-app messages disturb nobody: no category is off there.
+    fn category_is_off(&self, channel: Channel, category: &str) -> bool {
+        channel != Channel::InApp && self.categories.iter().any(|off| off.eq_ignore_ascii_case(category))
+    }
 }
 
 /// What a user wants of one category on one channel, in the words of `/api/preferences`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Rule {
+    #[serde(default)]
     pub(crate) id: String,
     pub(crate) channel: String,
     pub(crate) category: String,
     pub(crate) enabled: bool,
     pub(crate) frequency: String,
+    #[serde(default)]
     pub(crate) metadata: Value,
+    #[serde(default)]
     pub(crate) created_at: i64,
+    #[serde(default)]
     pub(crate) updated_at: i64,
 }
 
@@ -63,9 +97,29 @@ pub(crate) enum Verdict {
 }
 
 impl Preferences {
-    /// The document and rules as they are stored.
+    /// Reads what is stored. Of what cannot be read as a whole, the readable rules and switches hold.
     pub(crate) fn from_json(text: &str) -> Self {
-        serde_json::from_str(text).unwrap_or_default()
+        let mut stored: Value = serde_json::from_str(text).unwrap_or_default();
+        // A list would be taken for the fields in their order.
+        if let Some(preferences) = stored.is_object().then(|| serde_json::from_value(stored.clone()).ok()).flatten() {
+            return preferences;
+        }
+        let document = match stored.get_mut("document").map(Value::take) {
+            Some(Value::Object(document)) => document,
+            _ => Map::new(),
+        };
+        let rules = match stored.get_mut("rules").map(Value::take) {
+            Some(Value::Array(rules)) => {
+                rules.into_iter().filter_map(|rule| serde_json::from_value(rule).ok()).collect()
+            }
+            _ => Vec::new(),
+        };
+        Self { document, rules, unreadable: Some(text.to_owned()) }
+    }
+
+    /// Whether something that was stored could not be read.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        self.unreadable.is_some()
     }
 
     pub(crate) fn to_json(&self) -> String {
@@ -73,8 +127,8 @@ impl Preferences {
     }
 
     /// Whether, and when, a delivery may go out that would leave at this time. `quiet_hours` is the operator's switch.
-    pub(crate) fn judge(&self, subject: Subject<'_>, at: i64, quiet_hours: bool) -> Verdict {
-        if let Some(why) = self.refusal(subject) {
+    pub(crate) fn judge(&self, subject: Subject<'_>, defaults: &Defaults, at: i64, quiet_hours: bool) -> Verdict {
+        if let Some(why) = self.refusal(subject, defaults) {
             return Verdict::Refused(why);
         }
         // In-app messages disturb nobody; what was asked for by doing something is waited for.
@@ -91,7 +145,7 @@ impl Preferences {
         }
     }
 
-    fn refusal(&self, subject: Subject<'_>) -> Option<String> {
+    fn refusal(&self, subject: Subject<'_>, defaults: &Defaults) -> Option<String> {
         let channel = subject.channel.as_str();
         if let Some(rule) = self.rule(channel, subject.category) {
             let is_on = rule.enabled && rule.frequency != "disabled";
@@ -101,16 +155,28 @@ impl Preferences {
         if subject.category == TRANSACTIONAL {
             return None;
         }
-        for (field, name) in [("categories", subject.category), ("types", subject.kind)] {
-            if self.document.get(field).and_then(|entries| entries.get(name)).and_then(|entry| switch(entry, channel))
-                == Some(false)
-            {
+        let find =
+            |field: &str, name: &str| self.document.get(field)?.get(name).and_then(|entry| switch(entry, channel));
+        let category = find("categories", subject.category);
+        for (name, switch) in [(subject.category, category), (subject.kind, find("types", subject.kind))] {
+            if switch == Some(false) {
                 return Some(format!("the user has switched off {channel} for `{name}`"));
             }
         }
-        let channels = self.document.get("channels");
-        let is_on = channels.and_then(|channels| channels.get(channel)).and_then(|entry| switch(entry, channel));
-        (is_on == Some(false)).then(|| format!("the user has switched off {channel}"))
+        let wants_channel = find("channels", channel);
+        let wants_category = category == Some(true);
+        if wants_channel == Some(false) {
+            return Some(format!("the user has switched off {channel}"));
+        }
+        if defaults.category_is_off(subject.channel, subject.category) && !wants_category {
+            return Some(format!("messages of category `{}` are off unless the user wants them", subject.category));
+        }
+        let is_wanted = wants_category || wants_channel == Some(true);
+        if defaults.channels.contains(&subject.channel) && !is_wanted {
+            return Some(format!("{channel} is off unless the user wants it"));
+        }
+        let is_unknown = self.is_unreadable() && !is_wanted;
+        is_unknown.then(|| "the user's preferences cannot be read".to_owned())
     }
 
     /// The rule for a channel and a category, or else for the channel and any category; a message that was asked for
@@ -202,111 +268,4 @@ fn merge_into(target: &mut Value, partial: &Value) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn with(document: Value) -> Preferences {
-        let mut preferences = Preferences::default();
-        let Value::Object(document) = document else { panic!("an object") };
-        preferences.merge(&document).expect("small");
-        preferences
-    }
-
-    fn rule(channel: &str, category: &str, enabled: bool, frequency: &str) -> Rule {
-        Rule {
-            id: "r".to_owned(),
-            channel: channel.to_owned(),
-            category: category.to_owned(),
-            enabled,
-            frequency: frequency.to_owned(),
-            metadata: json!({}),
-            created_at: 0,
-            updated_at: 0,
-        }
-    }
-
-    fn subject(channel: Channel, category: &str) -> Subject<'_> {
-        Subject { channel, category, kind: "mention", priority: Priority::NORMAL, ignores_quiet_hours: false }
-    }
-
-    fn is_refused(preferences: &Preferences, channel: Channel, category: &str) -> bool {
-        matches!(preferences.judge(subject(channel, category), 0, true), Verdict::Refused(_))
-    }
-
-    #[test]
-    fn everything_is_wanted_until_the_user_says_otherwise() {
-        for channel in Channel::ALL {
-            assert_eq!(Preferences::default().judge(subject(channel, "marketing"), 0, true), Verdict::Now);
-        }
-    }
-
-    #[test]
-    fn a_switch_holds_for_a_channel_a_category_or_a_type() {
-        let preferences = with(json!({
-            "channels": {"sms": false}, "categories": {"marketing": {"email": false}, "news": false},
-            "types": {"mention": {"push": false}},
-        }));
-        assert!(is_refused(&preferences, Channel::Sms, "system"));
-        assert!(is_refused(&preferences, Channel::Email, "marketing"));
-        assert!(!is_refused(&preferences, Channel::InApp, "marketing"));
-        assert!(is_refused(&preferences, Channel::InApp, "news"));
-        assert!(is_refused(&preferences, Channel::Push, "system"));
-        assert!(!is_refused(&preferences, Channel::Email, "system"));
-    }
-
-    #[test]
-    fn what_was_asked_for_passes_all_but_a_rule_of_its_own() {
-        let mut preferences = with(json!({"channels": {"email": false}, "types": {"mention": false}}));
-        assert!(!is_refused(&preferences, Channel::Email, TRANSACTIONAL));
-        preferences.set_rules(vec![rule("email", "all", false, "immediate")]).expect("few");
-        assert!(!is_refused(&preferences, Channel::Email, TRANSACTIONAL));
-        preferences.set_rules(vec![rule("email", TRANSACTIONAL, true, "disabled")]).expect("few");
-        assert!(is_refused(&preferences, Channel::Email, TRANSACTIONAL));
-    }
-
-    #[test]
-    fn a_rule_wins_over_switches() {
-        let mut preferences = with(json!({"channels": {"email": false}}));
-        preferences.set_rules(vec![rule("email", "alert", true, "immediate")]).expect("few");
-        assert!(!is_refused(&preferences, Channel::Email, "alert"));
-        assert!(is_refused(&preferences, Channel::Email, "system"));
-        preferences.set_rules(vec![rule("email", "alert", false, "immediate")]).expect("few");
-        assert!(is_refused(&preferences, Channel::Email, "alert"));
-        assert_eq!(preferences.rules.len(), 1);
-    }
-
-    #[test]
-    fn a_switch_that_is_set_later_replaces_the_rule() {
-        let mut preferences = Preferences::default();
-        preferences.set_rules(vec![rule("email", "all", true, "immediate")]).expect("few");
-        preferences.set_rules(vec![rule("email", "news", true, "immediate")]).expect("few");
-        let Value::Object(off) = json!({"channels": {"email": false}, "categories": {"news": {"email": false}}}) else {
-            panic!()
-        };
-        preferences.merge(&off).expect("small");
-        assert!(is_refused(&preferences, Channel::Email, "system") && is_refused(&preferences, Channel::Email, "news"));
-    }
-
-    #[test]
-    fn a_digest_waits_for_its_time_and_urgent_messages_do_not() {
-        let mut preferences = Preferences::default();
-        preferences.set_rules(vec![rule("email", "system", true, "hourly")]).expect("few");
-        let hour = 3_600_000;
-        let verdict = preferences.judge(subject(Channel::Email, "system"), hour + 5, true);
-        assert_eq!(verdict, Verdict::Later(2 * hour, Some("hourly")));
-        let urgent = Subject { priority: Priority::from_number(1), ..subject(Channel::Email, "system") };
-        assert_eq!(preferences.judge(urgent, hour + 5, true), Verdict::Now);
-    }
-
-    #[test]
-    fn partial_changes_keep_what_they_do_not_name() {
-        let mut preferences = with(json!({"channels": {"email": false, "push": true}, "theme": "dark"}));
-        let Value::Object(partial) = json!({"channels": {"push": false}}) else { panic!() };
-        preferences.merge(&partial).expect("small");
-        assert_eq!(preferences.document["channels"], json!({"email": false, "push": false}));
-        assert_eq!(preferences.document["theme"], "dark");
-        let Value::Object(huge) = json!({"note": "x".repeat(DOCUMENT_BYTES)}) else { panic!() };
-        assert!(preferences.merge(&huge).is_err());
-        assert!(!preferences.document.contains_key("note"));
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@ use kit::{FieldError, Fields};
 use serde_json::{Map, Value, json};
 
 use super::quiet::{parse_time, parse_zone};
-use super::{ANY, Preferences, Rule};
+use super::{ANY, Defaults, Preferences, Rule};
 use crate::channel::Channel;
 use crate::time::{iso, now};
 
@@ -15,7 +15,7 @@ const MOST_AT_ONCE: usize = 100;
 
 impl Preferences {
     /// In the words of the root routes, defaults filled in.
-    pub(crate) fn to_document(&self, user_id: &str) -> Value {
+    pub(crate) fn to_document(&self, user_id: &str, defaults: &Defaults) -> Value {
         let mut document = json!({
             "userId": user_id,
             "channels": {"email": true, "push": true, "sms": true, "in-app": true},
@@ -24,6 +24,12 @@ impl Preferences {
             "digest": {"enabled": false, "frequency": "daily", "time": "09:00"},
             "quiet_hours": {"enabled": false, "start": "22:00", "end": "08:00", "timezone": "UTC"},
         });
+        for channel in &defaults.channels {
+            document["channels"][channel.as_str()] = json!(false);
+        }
+        for category in &defaults.categories {
+            document["categories"][category] = json!({"email": false, "push": false, "sms": false});
+        }
         for rule in &self.rules {
             let is_on = rule.enabled && rule.frequency != "disabled";
             if rule.category == ANY {
@@ -272,7 +278,7 @@ mod tests {
                 .expect("fine");
         let mut preferences = Preferences::default();
         preferences.set_rules(rules).expect("few");
-        assert_eq!(preferences.to_document("u")["categories"]["marketing"]["email"], false);
+        assert_eq!(preferences.to_document("u", &Defaults::default())["categories"]["marketing"]["email"], false);
         assert_eq!(preferences.to_rows("u")[0]["user_id"], "u");
     }
 }

@@ -135,13 +135,13 @@ impl Store {
     async fn known_request(&self, key: &str) -> Result<Option<(String, Value)>, DatabaseError> {
         let sql = "SELECT fingerprint, answer FROM np_notifications_requests WHERE key = $1";
         let rows = self.database.query(sql, values![key]).await?;
-        Ok(rows.first().map(|row| (row.text(0), serde_json::from_str(&row.text(1)).unwrap_or_default())))
+        rows.first().map(|row| Ok((row.text("fingerprint")?, row.json("answer")?))).transpose()
     }
 
     async fn window_start(&self, user_id: &str, channel: Channel) -> Result<i64, DatabaseError> {
         let sql = "SELECT window_start FROM np_notifications_rates WHERE user_id = $1 AND channel = $2";
         let rows = self.database.query(sql, values![user_id, channel.as_str()]).await?;
-        Ok(rows.first().map_or(0, |row| row.number(0)))
+        rows.first().map_or(Ok(0), |row| row.number("window_start"))
     }
 }
 

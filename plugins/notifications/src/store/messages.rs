@@ -68,8 +68,8 @@ const MESSAGE: &str = "id, user_id, kind, category, priority, template, title, b
 impl Store {
     pub(crate) async fn message(&self, id: &str) -> Result<Option<Message>, DatabaseError> {
         let sql = format!("SELECT {MESSAGE} FROM np_notifications_messages WHERE id = $1 AND removed_at IS NULL");
-        let mut messages: Vec<Message> =
-            self.database.query(sql, values![id]).await?.iter().map(Message::read).collect();
+        let rows = self.database.query(sql, values![id]).await?;
+        let mut messages = rows.iter().map(Message::read).collect::<Result<Vec<_>, _>>()?;
         self.add_deliveries(&mut messages).await?;
         Ok(messages.pop())
     }
@@ -77,14 +77,15 @@ impl Store {
     pub(crate) async fn list(&self, filter: &Filter, now: i64) -> Result<Page, DatabaseError> {
         let (condition, mut cells) = filter.condition(now);
         let from = format!("FROM np_notifications_messages WHERE {condition}");
-        let total = self.database.query(format!("SELECT COUNT(*) {from}"), cells.clone()).await?;
+        let total = self.database.query(format!("SELECT COUNT(*) AS total {from}"), cells.clone()).await?;
         let (limit, offset) = (cells.len() + 1, cells.len() + 2);
         cells.extend(values![filter.limit, filter.offset]);
         let sql = format!("SELECT {MESSAGE} {from} ORDER BY created_at DESC, id LIMIT ${limit} OFFSET ${offset}");
-        let mut messages: Vec<Message> = self.database.query(sql, cells).await?.iter().map(Message::read).collect();
+        let rows = self.database.query(sql, cells).await?;
+        let mut messages = rows.iter().map(Message::read).collect::<Result<Vec<_>, _>>()?;
         self.add_deliveries(&mut messages).await?;
         let unread = self.unread(&filter.user_id, now).await?;
-        Ok(Page { messages, total: total.first().map_or(0, |row| row.number(0)), unread })
+        Ok(Page { messages, total: total.first().map_or(Ok(0), |row| row.number("total"))?, unread })
     }
 
     async fn add_deliveries(&self, messages: &mut [Message]) -> Result<(), DatabaseError> {
@@ -100,7 +101,7 @@ impl Store {
         );
         let ids = messages.iter().map(|message| Cell::from(&message.id)).collect();
         for row in self.database.query(sql, ids).await? {
-            let delivery = Delivery::read(&row);
+            let delivery = Delivery::read(&row)?;
             if let Some(message) = messages.iter_mut().find(|message| message.id == delivery.message_id) {
                 message.deliveries.push(delivery);
             }
@@ -110,9 +111,10 @@ impl Store {
 
     /// How many in-app messages a user has not read.
     pub(crate) async fn unread(&self, user_id: &str, now: i64) -> Result<i64, DatabaseError> {
-        let sql = "SELECT COUNT(*) FROM np_notifications_messages WHERE user_id = $1 AND visible_at <= $2
+        let sql = "SELECT COUNT(*) AS unread FROM np_notifications_messages WHERE user_id = $1 AND visible_at <= $2
             AND in_app = 1 AND read_at IS NULL AND removed_at IS NULL";
-        Ok(self.database.query(sql, values![user_id, now]).await?.first().map_or(0, |row| row.number(0)))
+        let rows = self.database.query(sql, values![user_id, now]).await?;
+        rows.first().map_or(Ok(0), |row| row.number("unread"))
     }
 
     /// Marks one message as read, or as not read; tells whether it is the user's.
@@ -172,18 +174,24 @@ impl Filter {
 }
 
 impl Delivery {
-    fn read(row: &Row) -> Self {
-        Self {
-            message_id: row.text(0),
-            channel: row.text(1),
-            status: row.text(2),
-            attempts: row.number(3),
-            due_at: row.number(4),
-            provider: row.optional_text(5),
-            provider_id: row.optional_text(6),
-            error: row.optional_text(7),
-            times: [8, 9, 10, 11, 12].map(|column| row.optional_number(column)),
-        }
+    fn read(row: &Row) -> Result<Self, DatabaseError> {
+        Ok(Self {
+            message_id: row.text("message_id")?,
+            channel: row.text("channel")?,
+            status: row.text("status")?,
+            attempts: row.number("attempts")?,
+            due_at: row.number("due_at")?,
+            provider: row.optional_text("provider")?,
+            provider_id: row.optional_text("provider_id")?,
+            error: row.optional_text("error")?,
+            times: [
+                row.optional_number("sent_at")?,
+                row.optional_number("delivered_at")?,
+                row.optional_number("failed_at")?,
+                row.optional_number("opened_at")?,
+                row.optional_number("clicked_at")?,
+            ],
+        })
     }
 
     fn to_json(&self) -> Value {
@@ -207,25 +215,24 @@ impl Delivery {
 }
 
 impl Message {
-    fn read(row: &Row) -> Self {
-        let parse = |column| serde_json::from_str(&row.text(column)).unwrap_or_default();
-        Self {
-            id: row.text(0),
-            user_id: row.text(1),
-            kind: row.text(2),
-            category: row.text(3),
-            priority: row.number(4),
-            template: row.optional_text(5),
-            title: row.text(6),
-            body: row.text(7),
-            data: parse(8),
-            metadata: parse(9),
-            tags: parse(10),
-            scheduled_at: row.optional_number(11),
-            read_at: row.optional_number(12),
-            created_at: row.number(13),
+    fn read(row: &Row) -> Result<Self, DatabaseError> {
+        Ok(Self {
+            id: row.text("id")?,
+            user_id: row.text("user_id")?,
+            kind: row.text("kind")?,
+            category: row.text("category")?,
+            priority: row.number("priority")?,
+            template: row.optional_text("template")?,
+            title: row.text("title")?,
+            body: row.text("body")?,
+            data: row.json("data")?,
+            metadata: row.json("metadata")?,
+            tags: row.json("tags")?,
+            scheduled_at: row.optional_number("scheduled_at")?,
+            read_at: row.optional_number("read_at")?,
+            created_at: row.number("created_at")?,
             deliveries: Vec::new(),
-        }
+        })
     }
 
     fn status(&self) -> &'static str {

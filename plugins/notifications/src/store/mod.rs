@@ -9,15 +9,17 @@ mod queue;
 mod records;
 mod statistics;
 mod upkeep;
+mod webhooks;
 
 use crate::database::Database;
 
 pub(crate) use accept::{Acceptance, NewDelivery, NewMessage, NotAccepted, Remembered};
 pub(crate) use messages::{Filter, Message};
 pub(crate) use queue::{Claimed, Ending, Payload};
-pub(crate) use records::{PushSubscription, Webhook, WebhookCall};
+pub(crate) use records::PushSubscription;
 pub(crate) use statistics::{Report, rate};
 pub(crate) use upkeep::Before;
+pub(crate) use webhooks::{Settlement, Webhook, WebhookCall};
 
 /// The stored state over one database.
 pub(crate) struct Store {

@@ -49,7 +49,16 @@ impl Store {
         let sql = "SELECT document, revision FROM np_notifications_preferences WHERE user_id = $1";
         let rows = self.database.query(sql, values![user_id]).await?;
         Ok(match rows.first() {
-            Some(row) => (Preferences::from_json(&row.text(0)), Some(row.number(1))),
+            Some(row) => {
+                let preferences = Preferences::from_json(&row.text("document")?);
+                if preferences.is_unreadable() {
+                    tracing::warn!(
+                        user_id,
+                        "a user's preferences cannot be read; only what was switched on since is sent"
+                    );
+                }
+                (preferences, Some(row.number("revision")?))
+            }
             None => (Preferences::default(), None),
         })
     }

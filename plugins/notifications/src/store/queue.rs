@@ -60,16 +60,25 @@ pub(crate) struct Ending {
 const CLAIMED: &str = "id, message_id, user_id, channel, digest, attempts, first_due_at";
 
 impl Claimed {
-    fn read(row: &Row) -> Option<Self> {
-        Some(Self {
-            id: row.text(0),
-            message_id: row.text(1),
-            user_id: row.text(2),
-            channel: Channel::parse(&row.text(3))?,
-            digest: row.optional_text(4),
-            attempts: row.number(5),
-            first_due_at: row.number(6),
+    fn read(row: &Row) -> Result<Self, DatabaseError> {
+        let channel = row.text("channel")?;
+        Ok(Self {
+            id: row.text("id")?,
+            message_id: row.text("message_id")?,
+            user_id: row.text("user_id")?,
+            channel: Channel::parse(&channel)
+                .ok_or_else(|| DatabaseError::Refused(format!("there is no channel `{channel}`")))?,
+            digest: row.optional_text("digest")?,
+            attempts: row.number("attempts")?,
+            first_due_at: row.number("first_due_at")?,
         })
+    }
+
+    fn read_all(rows: &[Row]) -> Vec<Self> {
+        let read =
+            |row: &Row| Self::read(row).inspect_err(|error| tracing::error!(%error, "a delivery cannot be read"));
+        // The others go out nevertheless.
+        rows.iter().filter_map(|row| read(row).ok()).collect()
     }
 }
 
@@ -100,7 +109,7 @@ impl Store {
         );
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let rows = self.database.query(sql, values![lease_until, instance, now, most]).await?;
-        Ok(rows.iter().filter_map(Claimed::read).collect())
+        Ok(Claimed::read_all(&rows))
     }
 
     /// Takes what else of the same user's digest is due, so that all of it goes into one message.
@@ -124,7 +133,7 @@ impl Store {
         );
         let values = values![lease_until, instance, now, &first.user_id, first.channel.as_str(), first.digest.as_ref()];
         let rows = self.database.query(sql, values).await?;
-        Ok(rows.iter().filter_map(Claimed::read).collect())
+        Ok(Claimed::read_all(&rows))
     }
 
     /// Gives up what this instance held when it was killed.
@@ -137,29 +146,34 @@ impl Store {
     /// What a message says; `None` where it is gone.
     pub(crate) async fn payload(&self, message_id: &str) -> Result<Option<Payload>, DatabaseError> {
         let sql = "SELECT id, user_id, kind, category, priority, title, body, content, recipient,
-            CASE WHEN attachments IS NULL THEN 0 ELSE 1 END, data, created_at FROM np_notifications_messages WHERE id = $1";
+            CASE WHEN attachments IS NULL THEN 0 ELSE 1 END AS has_attachments, data, created_at FROM np_notifications_messages WHERE id = $1";
         let rows = self.database.query(sql, values![message_id]).await?;
-        Ok(rows.first().map(|row| Payload {
-            id: row.text(0),
-            user_id: row.text(1),
-            kind: row.text(2),
-            category: row.text(3),
-            priority: Priority::from_number(row.number(4)),
-            title: row.text(5),
-            body: row.text(6),
-            content: serde_json::from_str(&row.text(7)).unwrap_or_default(),
-            recipient: serde_json::from_str(&row.text(8)).unwrap_or_default(),
-            has_attachments: row.number(9) != 0,
-            data: serde_json::from_str(&row.text(10)).unwrap_or_default(),
-            created_at: row.number(11),
-        }))
+        let read = |row: &Row| {
+            Ok(Payload {
+                id: row.text("id")?,
+                user_id: row.text("user_id")?,
+                kind: row.text("kind")?,
+                category: row.text("category")?,
+                priority: Priority::from_number(row.number("priority")?),
+                title: row.text("title")?,
+                body: row.text("body")?,
+                content: row.json("content")?,
+                recipient: row.json("recipient")?,
+                has_attachments: row.number("has_attachments")? != 0,
+                data: row.json("data")?,
+                created_at: row.number("created_at")?,
+            })
+        };
+        rows.first().map(read).transpose()
     }
 
     pub(crate) async fn attachments(&self, message_id: &str) -> Result<Vec<Attachment>, DatabaseError> {
         let sql = "SELECT attachments FROM np_notifications_messages WHERE id = $1";
         let rows = self.database.query(sql, values![message_id]).await?;
-        let text = rows.first().and_then(|row| row.optional_text(0));
-        Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+        match rows.first() {
+            Some(row) if row.optional_text("attachments")?.is_some() => row.json("attachments"),
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// Notes what came of deliveries, tells subscribers, and drops attachments that nobody needs any more.
@@ -201,10 +215,10 @@ impl Store {
 
     /// How many deliveries wait for a worker, and how many for their time.
     pub(crate) async fn waiting(&self) -> Result<(i64, i64), DatabaseError> {
-        let sql = "SELECT (SELECT COUNT(*) FROM np_notifications_deliveries WHERE status = 'queued'),
-            (SELECT COUNT(*) FROM np_notifications_deliveries WHERE status = 'pending')";
+        let sql = "SELECT (SELECT COUNT(*) FROM np_notifications_deliveries WHERE status = 'queued') AS waiting,
+            (SELECT COUNT(*) FROM np_notifications_deliveries WHERE status = 'pending') AS pending";
         let rows = self.database.query(sql, Vec::new()).await?;
-        Ok(rows.first().map_or((0, 0), |row| (row.number(0), row.number(1))))
+        rows.first().map_or(Ok((0, 0)), |row| Ok((row.number("waiting")?, row.number("pending")?)))
     }
 }
 
@@ -237,7 +251,7 @@ pub(super) fn call_webhooks(ending: &Ending) -> Option<Statement> {
         "INSERT INTO np_notifications_webhook_calls (id, webhook_id, event, payload, attempts, due_at, created_at)
         SELECT CAST($1 AS text) || ':' || id, id, CAST($2 AS text), CAST($3 AS text), 0, CAST($4 AS bigint),
             CAST($4 AS bigint)
-        FROM np_notifications_webhooks WHERE user_id = $5 AND events LIKE $6
+        FROM np_notifications_webhooks WHERE user_id = $5 AND events LIKE $6 AND disabled_at IS NULL
         ON CONFLICT (id) DO NOTHING";
     let call = format!("{}:{event}", ending.id);
     let values = values![call, *event, payload, ending.at, &ending.user_id, format!("%,{event},%")];

@@ -60,33 +60,35 @@ impl Store {
 
     /// Deliveries by channel and state since a time.
     pub(crate) async fn delivery_counts(&self, since: i64) -> Result<Vec<(String, String, i64)>, DatabaseError> {
-        let sql = "SELECT channel, status, COUNT(*) FROM np_notifications_deliveries WHERE created_at >= $1
+        let sql =
+            "SELECT channel, status, COUNT(*) AS deliveries FROM np_notifications_deliveries WHERE created_at >= $1
             GROUP BY channel, status ORDER BY channel, status";
         let rows = self.database.query(sql, values![since]).await?;
-        Ok(rows.iter().map(|row| (row.text(0), row.text(1), row.number(2))).collect())
+        let read = |row: &Row| Ok((row.text("channel")?, row.text("status")?, row.number("deliveries")?));
+        rows.iter().map(read).collect()
     }
 
     /// What recipients did with messages since a time, by channel.
     pub(crate) async fn engagement(&self, since: i64) -> Result<Vec<Value>, DatabaseError> {
-        let sql = "SELECT d.channel, COUNT(d.sent_at), COUNT(d.delivered_at), COUNT(d.opened_at), COUNT(d.clicked_at),
-                COUNT(m.read_at)
+        let sql = "SELECT d.channel AS channel, COUNT(d.sent_at) AS sent, COUNT(d.delivered_at) AS delivered,
+                COUNT(d.opened_at) AS opened, COUNT(d.clicked_at) AS clicked, COUNT(m.read_at) AS seen
             FROM np_notifications_deliveries d JOIN np_notifications_messages m ON m.id = d.message_id
             WHERE d.created_at >= $1 GROUP BY d.channel ORDER BY d.channel";
         let rows = self.database.query(sql, values![since]).await?;
         let metric = |row: &Row| {
-            let share = |part: i64| rate(part, row.number(1));
-            json!({
-                "channel": row.text(0),
-                "sent": row.number(1),
-                "delivered": row.number(2),
-                "opened": row.number(3),
-                "clicked": row.number(4),
-                "read": row.number(5),
-                "open_rate": share(row.number(3)),
-                "click_rate": share(row.number(4)),
-            })
+            let (sent, opened, clicked) = (row.number("sent")?, row.number("opened")?, row.number("clicked")?);
+            Ok(json!({
+                "channel": row.text("channel")?,
+                "sent": sent,
+                "delivered": row.number("delivered")?,
+                "opened": opened,
+                "clicked": clicked,
+                "read": row.number("seen")?,
+                "open_rate": rate(opened, sent),
+                "click_rate": rate(clicked, sent),
+            }))
         };
-        Ok(rows.iter().map(metric).collect())
+        rows.iter().map(metric).collect()
     }
 }
 

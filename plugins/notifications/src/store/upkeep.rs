@@ -31,12 +31,15 @@ impl Store {
                 SELECT id FROM np_notifications_deliveries d WHERE created_at < $1 AND NOT EXISTS (
                     SELECT 1 FROM np_notifications_messages m WHERE m.id = d.message_id)
                 LIMIT $2)";
+        let dead = "DELETE FROM np_notifications_dead_letters WHERE id IN (
+                SELECT id FROM np_notifications_dead_letters WHERE dead_at < $1 LIMIT $2)";
         let mut removed = 0;
         for (sql, time) in [
             (requests, before.requests),
             (rates, before.rates),
             (messages, before.messages),
             (orphans, before.messages),
+            (dead, before.messages),
         ] {
             // Each by itself: the others of the queue get their turn in between.
             removed += self.database.transaction(vec![Statement::new(sql, values![time, AT_ONCE])]).await?;

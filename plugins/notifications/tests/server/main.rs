@@ -25,6 +25,7 @@ macro_rules! on_both {
     };
 }
 
+mod access;
 mod attacks;
 mod contract;
 mod inbox;
@@ -34,3 +35,4 @@ mod preferences;
 mod providers;
 mod sending;
 mod survival;
+mod webhooks;

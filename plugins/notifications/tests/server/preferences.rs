@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{SOON, Server, Sink, until};
+use crate::support::{SOON, Server, Sink, Storage, until};
 
 fn email(user: &str, address: &str) -> Value {
     json!({"userId": user, "channels": ["email"], "email": address, "title": address, "body": "b"})
@@ -22,7 +22,8 @@ on_both! {
         let sink = Sink::start();
         let server = Server::new(storage).await.with_sink(sink.port).started().await;
         let defaults = server.get("/preferences/u").await.ok();
-        assert_eq!(defaults["channels"], json!({"email": true, "push": true, "sms": true, "in-app": true}));
+        assert_eq!(defaults["channels"], json!({"email": true, "push": true, "sms": false, "in-app": true}));
+        assert_eq!(defaults["categories"]["marketing"], json!({"email": false, "push": false, "sms": false}));
         let written = server.post("/preferences/u", &json!({"channels": {"email": false}})).await.ok();
         assert_eq!((&written["success"], &written["preferences"]["channels"]["push"]), (&json!(true), &json!(true)));
         server.put("/preferences/u", &json!({"digest": {"frequency": "weekly"}, "theme": "dark"})).await.ok();
@@ -118,4 +119,48 @@ on_both! {
         }
         until("one mail for all", SOON, async || (sink.mails().len() == 1).then_some(())).await;
     }
+}
+
+#[tokio::test]
+async fn marketing_and_sms_wait_until_a_user_wants_them() {
+    let sink = Sink::start();
+    let server = Server::new(Storage::Sqlite).await.with_sink(sink.port).started().await;
+    let mut message = email("u", "news@b.example");
+    message["category"] = json!("marketing");
+    let answer = server.post("/send", &message).await.ok();
+    assert_eq!((&answer["success"], &answer["results"][0]["status"]), (&json!(false), &json!("skipped")));
+    server.post("/preferences/u", &json!({"categories": {"marketing": {"email": true}}})).await.ok();
+    message["title"] = json!("wanted");
+    server.send(&message).await;
+    sink.mail_to("news@b.example").await;
+    drop(server);
+    let server = Server::new(Storage::Sqlite).await.with_sink(sink.port).with("NOTIFICATIONS_DEFAULT_OFF", "none");
+    let server = server.started().await;
+    message["email"] = json!("all@b.example");
+    server.send(&message).await;
+    sink.mail_to("all@b.example").await;
+}
+
+#[tokio::test]
+async fn preferences_that_cannot_be_read_keep_their_opt_outs() {
+    let sink = Sink::start();
+    let mut server = Server::new(Storage::Sqlite).await.with_sink(sink.port).started().await;
+    server.post("/preferences/u", &json!({"channels": {"email": false}})).await.ok();
+    server.terminate().await;
+    let database = rusqlite::Connection::open(server.database_file()).expect("the file");
+    let changed =
+        database.execute("UPDATE np_notifications_preferences SET document = '{\"docu'", []).expect("changed");
+    assert_eq!(changed, 1);
+    drop(database);
+    server.start().await;
+    let answer = server.post("/send", &email("u", "no@b.example")).await.ok();
+    assert_eq!((&answer["success"], &answer["results"][0]["status"]), (&json!(false), &json!("skipped")));
+    let mut asked_for = email("u", "yes@b.example");
+    asked_for["category"] = json!("transactional");
+    server.send(&asked_for).await;
+    sink.mail_to("yes@b.example").await;
+    server.post("/preferences/u", &json!({"channels": {"email": true}})).await.ok();
+    server.send(&email("u", "again@b.example")).await;
+    sink.mail_to("again@b.example").await;
+    assert!(sink.mails_to("no@b.example").is_empty());
 }

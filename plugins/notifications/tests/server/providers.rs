@@ -15,7 +15,8 @@ on_both! {
     async fn subscribers_are_told_signed_and_again_until_they_answer(storage) {
         let sink = Sink::start();
         let receiver = Web::start(&[(500, json!({})), (200, json!({}))]).await;
-        let server = Server::new(storage).await.with_sink(sink.port).started().await;
+        let server = Server::new(storage).await.with_sink(sink.port).with("NOTIFICATIONS_ALLOWED_HOSTS", "127.0.0.1");
+        let server = server.started().await;
         let made = server.post("/webhooks", &json!({"userId": "u", "url": format!("{}/hook", receiver.url),
             "events": ["notification.sent", "notification.failed"]})).await.ok();
         let secret = made["secret"].as_str().expect("shown once");
@@ -124,7 +125,7 @@ async fn an_sms_goes_to_an_interface_of_twilios_shape() {
         .with("NOTIFICATIONS_TWILIO_BASE_URL", &twilio.url)
         .started()
         .await;
-    let message = |phone: &str| json!({"userId": "u", "channel": "sms", "to": {"phone_number": phone}, "content": {"body": "Hallo & Grüße"}});
+    let message = |phone: &str| json!({"userId": "u", "channel": "sms", "category": "transactional", "to": {"phone_number": phone}, "content": {"body": "Hallo & Grüße"}});
     let id = server.send(&message("+15550002")).await;
     server.until_status(&id, "sent").await;
     let asked = twilio.asked("/2010-04-01/Accounts/AC1/Messages.json");

@@ -126,6 +126,12 @@ impl Server {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
+    /// Gives it another port, as another container has another name.
+    pub(crate) fn move_to_another_port(&mut self) {
+        self.port = free_port();
+        self.environment.insert("NOTIFICATIONS_PORT".to_owned(), self.port.to_string());
+    }
+
     /// Ends it without a word, as kill -9 does.
     pub(crate) fn kill(&mut self) {
         let mut process = self.process.take().expect("it runs");
@@ -199,6 +205,36 @@ impl Server {
 
     pub(crate) async fn post_text(&self, path: &str, kind: &str, body: Vec<u8>) -> Answer {
         self.ask(self.client.post(self.url(path)).header("content-type", kind).body(body)).await
+    }
+
+    /// Asks with these headers alone, without the server's key; no body where it is null.
+    pub(crate) async fn ask_as(
+        &self,
+        headers: &[(&str, &str)],
+        method: reqwest::Method,
+        path: &str,
+        body: &Value,
+    ) -> Answer {
+        let client = reqwest::Client::builder().no_proxy().timeout(SOON).build().expect("a client");
+        let mut request = client.request(method, self.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.ask(if body.is_null() { request } else { request.json(body) }).await
+    }
+
+    /// Changes the database of a server that does not run.
+    pub(crate) async fn execute(&self, sql: &str) {
+        let changed = if let Some(address) = self.environment.get("DATABASE_URL") {
+            let connected = tokio_postgres::connect(address, tokio_postgres::NoTls).await;
+            let (client, connection) = connected.expect("it is there");
+            tokio::spawn(connection);
+            client.execute(sql, &[]).await.expect("executed")
+        } else {
+            let database = rusqlite::Connection::open(self.database_file()).expect("the file");
+            database.execute(sql, []).expect("executed") as u64
+        };
+        assert!(changed > 0, "nothing changed: {sql}");
     }
 
     async fn ask(&self, request: reqwest::RequestBuilder) -> Answer {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kit::outbound::Client;
 use kit::{ConfigurationError, Dependency, Environment, Health, Metrics, Plugin, Status, serve_beside};
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
@@ -12,28 +13,21 @@ use tokio::sync::watch;
 use crate::broker::{Broker, State};
 use crate::config::{Access, Config, Dashboard};
 use crate::metrics::Counters;
-use crate::outbound::Outbound;
 use crate::processors::Workshop;
 use crate::schedules::Schedules;
+use crate::state::App;
 use crate::store::{Queues, State as JobState};
 use crate::workers::Crew;
 use crate::{dashboard, http};
 
 /// How long running jobs have to end once a stop was asked for; the shared server waits for a little longer.
 const FINISH_WITHIN: Duration = Duration::from_secs(5);
+/// How outgoing requests name this server.
+const AGENT: &str = concat!("nself-jobs/", env!("CARGO_PKG_VERSION"));
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
 const SETUP_RETRY: Duration = Duration::from_secs(5);
 /// Health must answer within a second, whatever Redis does.
 const HEALTH_WITHIN: Duration = Duration::from_millis(800);
-
-/// What every handler works with.
-pub(crate) struct App {
-    pub(crate) config: Config,
-    pub(crate) queues: Arc<Queues>,
-    pub(crate) schedules: Arc<Schedules>,
-    pub(crate) crew: Arc<Crew>,
-    counters: Counters,
-}
 
 /// Builds the plugin from its environment.
 pub(crate) async fn build(environment: Environment) -> Result<Plugin, ConfigurationError> {
@@ -74,14 +68,18 @@ pub(crate) async fn build(environment: Environment) -> Result<Plugin, Configurat
 fn assemble(config: Config, metrics: &Metrics) -> Result<Arc<App>, ConfigurationError> {
     let broker = Arc::new(Broker::new(config.redis.clone()));
     let queues = Arc::new(Queues::new(broker, config.queues.clone()));
-    let outbound = Outbound::new()
-        .map_err(|error| ConfigurationError::new(format!("the client of outgoing requests cannot be made: {error}")))?;
-    let workshop =
-        Workshop { outbound, peers: config.peers.clone(), queues: queues.clone(), timeout: config.defaults.timeout };
+    let guarded = Client::guarded(AGENT, config.policy.clone())?;
+    let workshop = Workshop {
+        guarded: guarded.clone(),
+        trusted: Client::trusted(AGENT)?,
+        peers: config.peers.clone(),
+        queues: queues.clone(),
+        timeout: config.defaults.timeout,
+    };
     let counters = Counters::register(metrics);
     let crew = Crew::new(workshop, counters.clone(), config.defaults.clone(), config.concurrency);
     let schedules = Arc::new(Schedules::new(queues.clone()));
-    Ok(Arc::new(App { config, queues, schedules, crew: Arc::new(crew), counters }))
+    Ok(Arc::new(App { config, queues, schedules, crew: Arc::new(crew), guarded, counters }))
 }
 
 /// Opens the dashboard's own port; it closes when the value becomes true.

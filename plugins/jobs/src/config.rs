@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bullmq::types::BackoffStrategy;
+use kit::outbound::AddressPolicy;
 use kit::{ConfigurationError, Environment, RedisAddress, Settings};
 use url::Url;
 
@@ -89,6 +90,8 @@ pub(crate) struct Config {
     pub(crate) peers: Peers,
     pub(crate) system_jobs: Vec<SystemJob>,
     pub(crate) dashboard: Option<Dashboard>,
+    /// Which addresses jobs may name.
+    pub(crate) policy: AddressPolicy,
 }
 
 impl std::fmt::Debug for Config {
@@ -119,6 +122,7 @@ impl Config {
             defaults: defaults(environment)?,
             system_jobs: system_jobs(environment)?,
             dashboard: dashboard(environment)?,
+            policy: AddressPolicy::read(environment, "JOBS")?,
             peers,
             server,
         })
@@ -247,6 +251,13 @@ mod tests {
         assert_eq!(address(&parts).shown, "cache:6379, database 2");
         let both = [("REDIS_URL", "redis://second"), ("JOBS_REDIS_URL", "redis://first"), ("JOBS_REDIS_HOST", "third")];
         assert_eq!(address(&both).url, "redis://first");
+    }
+
+    #[test]
+    fn redis_is_reached_over_tls_where_the_address_says_so() {
+        let address = read(&[("JOBS_REDIS_URL", "rediss://user:secret@cache.example:6380/1")]).expect("legal").redis;
+        assert_eq!((address.url.starts_with("rediss://"), address.database), (true, 1));
+        assert!(!address.shown.contains("secret"), "{}", address.shown);
     }
 
     #[test]

@@ -6,9 +6,9 @@ use bullmq::error::error_code;
 use kit::Failure;
 use serde_json::json;
 
-use crate::app::App;
 use crate::broker::Trouble;
 use crate::queue_name::QueueName;
+use crate::state::App;
 use crate::store::{Found, State};
 
 fn conflict(found: &Found, why: &str) -> Failure {

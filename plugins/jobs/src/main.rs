@@ -12,11 +12,11 @@ mod cron;
 mod dashboard;
 mod http;
 mod metrics;
-mod outbound;
 mod processors;
 mod queue_name;
 mod request;
 mod schedules;
+mod state;
 mod store;
 #[cfg(test)]
 mod tests;

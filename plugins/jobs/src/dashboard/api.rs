@@ -9,11 +9,11 @@ use kit::Failure;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::app::App;
 use crate::broker::State as BrokerState;
 use crate::control;
 use crate::http::{cleanable, no_queue};
 use crate::queue_name::QueueName;
+use crate::state::App;
 use crate::store::{Found, State as JobState};
 
 const USUAL_LIMIT: u64 = 25;

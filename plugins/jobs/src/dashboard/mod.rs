@@ -14,7 +14,7 @@ use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{delete, get, post};
 
-use crate::app::App;
+use crate::state::App;
 use gate::Gate;
 
 const PAGE: &str = include_str!("page.html");

@@ -7,11 +7,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use kit::{Failure, JsonObject, clock};
 use serde_json::{Value, json};
+use url::Url;
 
 use super::{Shared, invalid, refused};
-use crate::app::App;
 use crate::request::{Order, Repetition, read_order};
 use crate::schedules::Schedule;
+use crate::state::App;
 
 pub(super) async fn add(
     State(app): Shared,
@@ -26,8 +27,19 @@ pub(super) async fn add(
     Ok((StatusCode::CREATED, Json(answer)))
 }
 
+/// Refuses a request to an address that it could never make.
+fn check_address(app: &App, order: &Order) -> Result<(), Failure> {
+    if !matches!(order.kind.as_str(), "http-webhook" | "http-request") {
+        return Ok(());
+    }
+    let url = order.payload["url"].as_str().and_then(|text| Url::parse(text).ok());
+    let url = url.ok_or_else(|| invalid("payload.url", "must be an http or https address"))?;
+    app.guarded.check(&url).map_err(|why| invalid("payload.url", &why))
+}
+
 /// Makes sure that the queue is there and takes another job.
 pub(super) async fn make_room(app: &App, order: &Order) -> Result<(), Failure> {
+    check_address(app, order)?;
     let queue = &order.queue;
     if !app.queues.broker().has_memory(order.size()).await? {
         return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "Redis has too little free memory for further jobs")

@@ -10,9 +10,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Asked, Shared, Within, invalid, known_queue};
-use crate::app::App;
 use crate::control;
 use crate::queue_name::QueueName;
+use crate::state::App;
 use crate::store::{Found, State as JobState, Summary};
 
 const USUAL_LIMIT: u64 = 50;

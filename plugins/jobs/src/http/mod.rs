@@ -13,14 +13,14 @@ use axum::extract::{FromRequest, Query, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::from_fn;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use kit::{Class, Failure, FieldError, Fields, JsonObject, Routes, for_all_users};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::app::App;
 use crate::queue_name::QueueName;
 use crate::request::Refusal;
+use crate::state::App;
 
 pub(crate) use queues::{cleanable, no_queue};
 
@@ -35,6 +35,7 @@ pub(crate) fn routes(app: Arc<App>) -> Routes {
 /// What stops other people's jobs or removes them.
 fn power(app: Arc<App>) -> Router {
     Router::new()
+        .route("/queues/{name}", delete(queues::remove))
         .route("/queues/{name}/pause", post(queues::pause))
         .route("/queues/{name}/resume", post(queues::resume))
         .route("/queues/{name}/drain", post(queues::drain))
@@ -61,7 +62,7 @@ fn ordinary(app: Arc<App>) -> Router {
         .route("/api/jobs/{id}/retry", post(jobs::retry))
         .route("/jobs/{id}/promote", post(jobs::promote))
         .route("/queues", get(queues::list))
-        .route("/queues/{name}", get(queues::show).delete(queues::remove))
+        .route("/queues/{name}", get(queues::show))
         .route("/queues/{name}/stats", get(queues::stats))
         .route("/scheduled", schedules.clone())
         .route("/api/schedules", schedules)

@@ -7,9 +7,9 @@ use kit::{Failure, Fields, JsonObject};
 use serde_json::{Map, Value, json};
 
 use super::{Shared, add, invalid, refused};
-use crate::app::App;
 use crate::request::{Order, read_order};
 use crate::schedules::Schedule;
+use crate::state::App;
 
 /// The longest name in bytes.
 const LONGEST_NAME: usize = 200;

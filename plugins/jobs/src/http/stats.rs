@@ -8,7 +8,7 @@ use kit::{Failure, clock};
 use serde_json::{Value, json};
 
 use super::Shared;
-use crate::app::App;
+use crate::state::App;
 use crate::store::{State as JobState, Summary};
 
 /// How many ended jobs of each queue and state are looked at.

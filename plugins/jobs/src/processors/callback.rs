@@ -1,9 +1,9 @@
 //! Types that are the application's own: posted to its address, signed, and its answer is the result.
 
+use kit::outbound::Call;
 use serde_json::{Value, json};
 
 use super::{Fault, Task, Workshop};
-use crate::outbound::Call;
 
 pub(super) async fn run(workshop: &Workshop, task: &Task) -> Result<Value, Fault> {
     let Some(url) = workshop.peers.callback.clone() else {
@@ -26,10 +26,10 @@ pub(super) async fn run(workshop: &Workshop, task: &Task) -> Result<Value, Fault
         .with("x-job-id", &task.unique_id())
         .with("idempotency-key", &task.unique_id());
     let call = match &workshop.peers.callback_secret {
-        Some(secret) => call.signed(secret),
+        Some(secret) => call.signed(secret, &task.unique_id()),
         None => call,
     };
-    let answer = workshop.outbound.send(call).await.map_err(Fault::Passing)?;
+    let answer = workshop.trusted.send(call).await.map_err(Fault::Passing)?;
     task.log(&format!("the application answered {} in {} ms", answer.status, answer.took.as_millis())).await;
     if answer.is_success() { Ok(answer.body) } else { Err(Fault::of("the application", &answer)) }
 }

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use bullmq::Job;
 use bullmq::types::JobProgress;
+use kit::outbound::{Answer, Client};
 use serde_json::Value;
 
 use crate::config::Peers;
-use crate::outbound::{Answer, Outbound};
 use crate::queue_name::QueueName;
 use crate::store::Queues;
 
@@ -31,13 +31,16 @@ impl Fault {
     /// What an answer outside 2xx means.
     fn of(who: &str, answer: &Answer) -> Self {
         let text = format!("{who} answered {}", answer.explain());
-        if answer.is_passing() { Self::Passing(text) } else { Self::Lasting(text) }
+        if answer.is_temporary() { Self::Passing(text) } else { Self::Lasting(text) }
     }
 }
 
 /// What processors work with.
 pub(crate) struct Workshop {
-    pub(crate) outbound: Outbound,
+    /// For addresses that a job names.
+    pub(crate) guarded: Client,
+    /// For addresses that are configured.
+    pub(crate) trusted: Client,
     pub(crate) peers: Peers,
     pub(crate) queues: Arc<Queues>,
     /// The longest that one attempt may run.

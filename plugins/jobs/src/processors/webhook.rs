@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use kit::outbound::{Answer, Call, shown};
 use reqwest::Method;
 use reqwest::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
@@ -10,7 +11,6 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{Fault, Task, Workshop};
-use crate::outbound::{Answer, Call, shown};
 
 /// How long a request may take that says nothing itself.
 const USUAL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -18,7 +18,8 @@ const USUAL_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) async fn run(workshop: &Workshop, task: &Task) -> Result<Value, Fault> {
     let call = read(task, workshop.timeout)?;
     let what = format!("{} {}", call.method, shown(&call.url));
-    let answer = workshop.outbound.send(call).await.map_err(Fault::Passing)?;
+    workshop.guarded.check(&call.url).map_err(|why| Fault::Lasting(format!("payload.url {why}")))?;
+    let answer = workshop.guarded.send(call).await.map_err(Fault::Passing)?;
     task.log(&format!("{what}: {} in {} ms", answer.status, answer.took.as_millis())).await;
     if answer.is_success() {
         return Ok(json!({
@@ -40,7 +41,7 @@ pub(super) async fn run(workshop: &Workshop, task: &Task) -> Result<Value, Fault
 fn is_retried(statuses: &Value, answer: &Answer) -> bool {
     match statuses.as_array() {
         Some(statuses) => statuses.iter().any(|status| status.as_u64() == Some(u64::from(answer.status))),
-        None => answer.is_passing(),
+        None => answer.is_temporary(),
     }
 }
 
@@ -68,7 +69,7 @@ fn read(task: &Task, longest: Duration) -> Result<Call, Fault> {
     let timeout = task.payload["timeout"].as_u64().map_or(USUAL_TIMEOUT, Duration::from_millis).min(longest);
     let call = Call { method, url, headers, body: body.map(|(bytes, _)| bytes), timeout };
     Ok(match task.text("secret") {
-        Some(secret) => call.signed(secret),
+        Some(secret) => call.signed(secret, &task.unique_id()),
         None => call,
     })
 }

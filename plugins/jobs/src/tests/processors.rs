@@ -209,3 +209,27 @@ async fn a_clean_up_removes_old_results_and_a_dry_run_none() {
     let others = server.add(&json!({"type": "cleanup-expired", "payload": {"targetType": "messages"}})).await;
     server.until_state(&others, "failed").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_reach_nothing_on_this_machine_or_its_networks() {
+    let redis = Redis::start();
+    let peer = Peer::start(|_, _| (200, json!({}))).await;
+    let server = Server::start(&redis, &[("JOBS_ALLOWED_HOSTS", "allowed.example"), ("JOBS_MAX_RETRIES", "1")]).await;
+    let port = peer.address.port();
+    for host in ["127.0.0.1", "localhost", "[::1]", "10.0.0.1", "169.254.169.254", "0x7f000001", "[::ffff:127.0.0.1]"] {
+        let body = json!({"type": "http-request", "payload": {"url": format!("http://{host}:{port}/")}});
+        let (status, answer) = server.ask("POST", "/jobs", Some(&body)).await;
+        assert_eq!((status, &answer["details"][0]["field"]), (400, &json!("payload.url")), "{host}: {answer}");
+    }
+    // One that a producer of npm put into the queue fails for good.
+    let id = "from-npm";
+    let data = json!({"url": format!("http://127.0.0.1:{port}/")}).to_string();
+    let key = format!("bull:default:{id}");
+    let fields = ["HSET", &key, "name", "http-request", "data", &data, "opts", "{}", "timestamp", "1", "delay", "0"];
+    redis.command::<i64>(&fields).await;
+    redis.command::<i64>(&["LPUSH", "bull:default:wait", id]).await;
+    redis.command::<i64>(&["ZADD", "bull:default:marker", "0", "0"]).await;
+    let job = server.until_state(id, "failed").await;
+    assert!(job["failedReason"].as_str().is_some_and(|reason| reason.contains("JOBS_ALLOWED_HOSTS")), "{job}");
+    assert!(peer.seen().is_empty());
+}

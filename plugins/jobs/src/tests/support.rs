@@ -124,6 +124,7 @@ impl Server {
             ("JOBS_REDIS_URL".to_owned(), redis.url()),
             ("JOBS_DASHBOARD_PORT".to_owned(), port.to_string()),
             ("JOBS_BACKOFF_DELAY".to_owned(), "20".to_owned()),
+            ("JOBS_ALLOWED_HOSTS".to_owned(), "127.0.0.1".to_owned()),
             ("JOBS_API_KEY".to_owned(), KEY.to_owned()),
         ];
         all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));

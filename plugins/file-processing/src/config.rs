@@ -6,6 +6,7 @@ use std::time::Duration;
 use kit::{ConfigurationError, Environment, Settings};
 use url::Url;
 
+use crate::outbound::Policies;
 use crate::upload::Bounds;
 
 const NAME: &str = "file-processing";
@@ -78,8 +79,7 @@ pub(crate) struct Config {
     pub(crate) timeout: Duration,
     pub(crate) webhook_url: Option<String>,
     pub(crate) webhook_secret: Option<String>,
-    /// Hosts that files may be fetched from.
-    pub(crate) fetch_hosts: Vec<String>,
+    pub(crate) policies: Policies,
     pub(crate) retention: Retention,
     /// How long jobs that came to an end are kept.
     pub(crate) job_retention: Duration,
@@ -97,7 +97,6 @@ impl Config {
     pub(crate) fn read(environment: &Environment) -> Result<Self, ConfigurationError> {
         let data = environment.text(&["FILE_PROCESSING_DATA_DIR"]).unwrap_or_else(|| "/data".to_owned());
         let concurrency = ["FILE_PROCESSING_CONCURRENCY", "FILE_QUEUE_CONCURRENCY"];
-        let fetch_hosts = environment.list(&["FILE_PROCESSING_FETCH_ALLOWED_HOSTS"]).unwrap_or_default();
         Ok(Self {
             server: Settings::read(environment, NAME, PORT, JSON_BYTES)?,
             data: PathBuf::from(data),
@@ -119,7 +118,7 @@ impl Config {
             timeout: environment.duration(&["FILE_PROCESSING_TIMEOUT"], MILLISECOND, SECOND * 30)?,
             webhook_url: webhook_url(environment)?,
             webhook_secret: environment.secret(&["FILE_PROCESSING_WEBHOOK_SECRET"])?,
-            fetch_hosts: fetch_hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
+            policies: Policies::read(environment)?,
             retention: retention(environment)?,
             job_retention: environment.duration(&["FILE_PROCESSING_JOB_RETENTION"], SECOND, SECOND * 604_800)?,
         })

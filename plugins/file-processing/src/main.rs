@@ -15,6 +15,8 @@ mod keys;
 mod links;
 mod outbound;
 mod problem;
+mod runner;
+mod state;
 mod storage;
 mod upkeep;
 mod upload;

@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 use kit::clock;
 use object_store::path::Path;
 
-use crate::app::App;
 use crate::keys;
 use crate::problem::Problem;
+use crate::state::App;
 
 /// How often the storage is looked at.
 const LOOK: Duration = Duration::from_secs(5);

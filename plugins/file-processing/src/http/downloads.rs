@@ -10,6 +10,7 @@ use axum::http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
     X_CONTENT_TYPE_OPTIONS,
 };
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use kit::{Failure, clock};
@@ -17,10 +18,10 @@ use object_store::path::Path as Key;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::app::App;
 use crate::http::{Shared, files};
 use crate::keys;
 use crate::problem::Problem;
+use crate::state::App;
 
 type Answer = Result<Response, Failure>;
 type Names<T> = Result<Path<T>, PathRejection>;
@@ -34,30 +35,30 @@ pub(super) struct Opening {
 
 type Signed = Result<Query<Opening>, QueryRejection>;
 
-pub(super) async fn result(State(app): Shared, name: Names<String>, signed: Signed, headers: HeaderMap) -> Answer {
-    serve(&app, &[keys::RESULTS, &one(name)?], signed, &headers).await
+pub(super) async fn result(State(app): Shared, name: Names<String>, signed: Signed, parts: Parts) -> Answer {
+    serve(&app, &[keys::RESULTS, &one(name)?], signed, &parts).await
 }
 
-pub(super) async fn optimized(State(app): Shared, name: Names<String>, signed: Signed, headers: HeaderMap) -> Answer {
-    serve(&app, &[keys::OPTIMIZED, &one(name)?], signed, &headers).await
+pub(super) async fn optimized(State(app): Shared, name: Names<String>, signed: Signed, parts: Parts) -> Answer {
+    serve(&app, &[keys::OPTIMIZED, &one(name)?], signed, &parts).await
 }
 
 pub(super) async fn thumbnail(
     State(app): Shared,
     names: Names<(String, String)>,
     signed: Signed,
-    headers: HeaderMap,
+    parts: Parts,
 ) -> Answer {
     let Path((file_id, name)) = names.map_err(|_| nothing())?;
-    serve(&app, &[keys::THUMBNAILS, &file_id, &name], signed, &headers).await
+    serve(&app, &[keys::THUMBNAILS, &file_id, &name], signed, &parts).await
 }
 
-pub(super) async fn original(State(app): Shared, name: Names<String>, signed: Signed, headers: HeaderMap) -> Answer {
+pub(super) async fn original(State(app): Shared, name: Names<String>, signed: Signed, parts: Parts) -> Answer {
     let file_id = one(name)?;
     let path = format!("/files/{file_id}");
-    check_access(&app, &path, signed, &headers)?;
+    check_access(&app, &path, signed, &parts).await?;
     let key = files::original(&app, &file_id).await?;
-    send(&app, &key, &headers).await
+    send(&app, &key, &parts.headers).await
 }
 
 pub(super) async fn remove(State(app): Shared, name: Names<String>) -> Result<Json<Value>, Failure> {
@@ -77,24 +78,30 @@ fn one(name: Names<String>) -> Result<String, Problem> {
     name.map(|Path(name)| name).map_err(|_| nothing())
 }
 
-fn check_access(app: &App, path: &str, signed: Signed, headers: &HeaderMap) -> Result<(), Failure> {
+/// A link opens its file to everybody; without one, the rules of ordinary routes hold, and a user's token alone opens
+/// nothing, since files belong to no user.
+async fn check_access(app: &App, path: &str, signed: Signed, parts: &Parts) -> Result<(), Failure> {
     let opening = signed.map(|Query(opening)| opening).unwrap_or_default();
-    let has_key = app.config.server.api_key.as_ref().is_none_or(|key| key.is_in(headers));
-    if has_key || app.links.opens(path, opening.expires, opening.signature.as_deref(), clock::now()) {
+    if app.links.opens(path, opening.expires, opening.signature.as_deref(), clock::now()) {
         return Ok(());
     }
-    let text = "an API key or the link's own signature is required; a link's signature ends with its time";
-    Err(Failure::new(StatusCode::UNAUTHORIZED, text))
+    if opening.signature.is_some() {
+        return Err(Failure::new(StatusCode::UNAUTHORIZED, "the link has expired, or its signature is not valid"));
+    }
+    match app.config.server.access.check_ordinary(parts).await? {
+        Some(caller) => caller.act_for_all(),
+        None => Ok(()),
+    }
 }
 
 /// Serves a file whose key is made of plain names only, so that no name leads elsewhere.
-async fn serve(app: &App, names: &[&str], signed: Signed, headers: &HeaderMap) -> Answer {
+async fn serve(app: &App, names: &[&str], signed: Signed, parts: &Parts) -> Answer {
     if !names.iter().all(|name| keys::is_id(name)) {
         return Err(nothing().into());
     }
     let key: Key = names.iter().copied().collect();
-    check_access(app, &format!("/{key}"), signed, headers)?;
-    send(app, &key, headers).await
+    check_access(app, &format!("/{key}"), signed, parts).await?;
+    send(app, &key, &parts.headers).await
 }
 
 async fn send(app: &App, key: &Key, headers: &HeaderMap) -> Answer {

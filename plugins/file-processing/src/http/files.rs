@@ -9,13 +9,13 @@ use object_store::ObjectMeta;
 use object_store::path::Path as Key;
 use serde_json::{Value, json};
 
-use crate::app::App;
 use crate::content::Kind;
 use crate::http::Shared;
 use crate::http::parameters::Parameters;
 use crate::jobs::Thumbnail;
 use crate::keys;
 use crate::problem::Problem;
+use crate::state::App;
 
 /// Content that a browser would run.
 const ACTIVE: [&str; 4] = ["image/svg+xml", "text/html", "text/xml", "application/xhtml+xml"];

@@ -10,13 +10,13 @@ use futures_util::{StreamExt, stream};
 use kit::Failure;
 use serde_json::{Map, Value, json};
 
-use crate::app::App;
 use crate::http::Shared;
 use crate::http::parameters::Parameters;
 use crate::images::{Fit, Output, Recipe, Rendering, Shape};
-use crate::jobs::savings_percent;
 use crate::keys;
 use crate::problem::Problem;
+use crate::runner::savings_percent;
+use crate::state::App;
 use crate::upload::Upload;
 
 type Answer = Result<Json<Value>, Failure>;

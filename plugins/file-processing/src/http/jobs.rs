@@ -9,15 +9,18 @@ use axum::http::{HeaderMap, StatusCode};
 use kit::{Failure, Fields, JsonObject, clock};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
-use crate::app::App;
 use crate::http::Shared;
 use crate::http::process::read_wishes;
+use crate::images::hex;
 use crate::jobs::{Job, Operation, State as JobState, Thumbnail};
 use crate::keys;
-use crate::outbound::checked_url;
 use crate::problem::Problem;
+use crate::state::App;
 
+/// The longest `Idempotency-Key`.
+const KEY_BYTES: usize = 200;
 /// The most jobs that one answer lists.
 const MOST_LISTED: usize = 500;
 /// The longest texts of a job, and the largest data that are handed back.
@@ -30,32 +33,54 @@ type Answer = Result<Json<Value>, Failure>;
 
 pub(super) async fn create(
     State(app): Shared,
+    headers: HeaderMap,
     JsonObject(fields): JsonObject,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
-    order(&app, fields, StatusCode::CREATED).await
+    order(&app, &headers, fields, StatusCode::CREATED).await
+}
+
+/// The id of a job whose request carries an `Idempotency-Key`: the same for each attempt, as long as the job is kept.
+fn repeated_id(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    if key.is_empty() || key.len() > KEY_BYTES {
+        return Err(Problem::field("Idempotency-Key", "must have 1 to 200 bytes"));
+    }
+    let digest = Sha256::digest(key.as_bytes());
+    Ok(Some(format!("once-{}", &hex(&digest)[..32])))
 }
 
 /// Accepts a job; it survives the process from here on.
 pub(super) async fn order(
     app: &Arc<App>,
+    headers: &HeaderMap,
     mut fields: Fields,
     status: StatusCode,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
-    let job = read_job(app, &mut fields);
+    let mut job = read_job(app, &mut fields);
     fields.finish().map_err(|details| Failure::invalid(&details))?;
+    if let Some(id) = repeated_id(headers)? {
+        job.id = id;
+    }
     let file_id = job.file_id.clone();
     let checked = check(app, &job);
     checked.map_err(|problem| problem.about(&file_id))?;
     let counts = app.desk.counts();
     let mean = counts.duration_ms.checked_div(counts.completed as u64).unwrap_or(0).max(1);
     let mean = if counts.completed == 0 { GUESS_MS } else { mean };
-    let job = app.desk.accept(job).await.map_err(|problem| problem.about(&file_id))?;
-    app.counters.jobs.inc();
+    let wanted = (job.file_path.clone(), job.file_url.clone());
+    let (job, is_repeated) = app.desk.accept_once(job).await.map_err(|problem| problem.about(&file_id))?;
+    if is_repeated && (job.file_path.clone(), job.file_url.clone()) != wanted {
+        return Err(Problem::Conflict("this Idempotency-Key was used for another file".to_owned()).about(&file_id));
+    }
+    if !is_repeated {
+        app.counters.jobs.inc();
+    }
     let answer = json!({
         "success": true,
         "jobId": job.id,
         "fileId": job.file_id,
         "status": job.state.as_str(),
+        "duplicate": is_repeated,
         "estimatedDuration": mean * (counts.pending as u64 + 1),
     });
     Ok((status, Json(answer)))
@@ -135,11 +160,11 @@ fn check(app: &App, job: &Job) -> Result<(), Problem> {
     }
     match (&job.file_path, &job.file_url) {
         (Some(path), None) => keys::named(path).map(drop)?,
-        (None, Some(url)) => app.outbound.check_fetch(url)?,
+        (None, Some(url)) => app.outbound.check_fetch(url).map(drop)?,
         _ => return Err(Problem::field("fileUrl", "must not be given beside `filePath`")),
     }
     if let Some(url) = &job.webhook_url {
-        checked_url(url).map_err(|message| Problem::field("webhookUrl", message))?;
+        app.outbound.check_webhook(url).map_err(|message| Problem::field("webhookUrl", message))?;
     }
     if job.operations == [Operation::Scan] {
         return Err(Problem::Off("virus scanning is off: nothing was scanned".to_owned()));

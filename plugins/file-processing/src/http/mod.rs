@@ -12,19 +12,26 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
+use axum::middleware::from_fn;
 use axum::routing::{delete, get, post};
-use kit::{Class, Routes};
+use kit::{Class, Routes, for_all_users};
 
-use crate::app::App;
+use crate::state::App;
 
 type Shared = State<Arc<App>>;
 
 /// All routes of the plugin.
 pub(crate) fn routes(app: Arc<App>) -> Routes {
-    Routes::new().group(Class::Ordinary, ordinary(app.clone())).group(Class::SelfVerified, links(app))
+    let stored = stored(app.clone()).route_layer(from_fn(for_all_users));
+    Routes::new()
+        .group(Class::Ordinary, at_once(app.clone()))
+        .group(Class::Ordinary, stored)
+        .group(Class::Power, power(app.clone()))
+        .group(Class::SelfVerified, links(app))
 }
 
-fn ordinary(app: Arc<App>) -> Router {
+/// What works on the caller's own file and puts the result under a new name.
+fn at_once(app: Arc<App>) -> Router {
     Router::new()
         .route("/image/resize", post(images::resize))
         .route("/image/optimize", post(images::optimize))
@@ -33,6 +40,19 @@ fn ordinary(app: Arc<App>) -> Router {
         .route("/image/strip-metadata", post(images::strip_metadata))
         .route("/image/info", post(images::info))
         .route("/batch/optimize", post(images::optimize_batch))
+        .route("/video/thumbnail", post(switched_off::video))
+        .route("/video/metadata", post(switched_off::video))
+        .route("/document/preview", post(switched_off::preview))
+        .route("/document/extract-text", post(switched_off::extract_text))
+        .route("/scan", post(switched_off::scan))
+        .route("/api/scan", post(switched_off::scan))
+        .with_state(app)
+}
+
+/// Files and jobs under names that callers choose. They belong to no user, so users' tokens get in only with an
+/// administrator's role.
+fn stored(app: Arc<App>) -> Router {
+    Router::new()
         .route("/process", post(process::process))
         .route("/status/{file_id}", get(jobs::status))
         .route("/api/jobs", post(jobs::create).get(jobs::list))
@@ -42,15 +62,12 @@ fn ordinary(app: Arc<App>) -> Router {
         .route("/api/files/{file_id}/thumbnails", get(files::thumbnails))
         .route("/files", post(files::upload))
         .route("/upload", post(files::upload))
-        // A link lets read, not remove.
-        .route("/files/{file_id}", delete(downloads::remove))
-        .route("/video/thumbnail", post(switched_off::video))
-        .route("/video/metadata", post(switched_off::video))
-        .route("/document/preview", post(switched_off::preview))
-        .route("/document/extract-text", post(switched_off::extract_text))
-        .route("/scan", post(switched_off::scan))
-        .route("/api/scan", post(switched_off::scan))
         .with_state(app)
+}
+
+/// What removes other people's files.
+fn power(app: Arc<App>) -> Router {
+    Router::new().route("/files/{file_id}", delete(downloads::remove)).with_state(app)
 }
 
 /// Routes that a signed link opens, so that pages can show what was made.

@@ -11,14 +11,15 @@ use axum::response::{IntoResponse, Response};
 use kit::{Failure, Fields, JsonObject, clock};
 use serde_json::{Map, Value, json};
 
-use crate::app::App;
 use crate::content::Kind;
 use crate::http::parameters::Parameters;
 use crate::http::{Shared, images, jobs, switched_off};
 use crate::images::{LONGEST_SIDE, Output, Recipe, Rendering, Shape, Source, optimize, render};
-use crate::jobs::{Job, Options, State as JobState, Thumbnail, store_thumbnail, thumbnails};
+use crate::jobs::{Job, Options, State as JobState, Thumbnail};
 use crate::keys;
 use crate::problem::Problem;
+use crate::runner::{store_thumbnail, thumbnails};
+use crate::state::App;
 use crate::upload::Upload;
 use crate::works::Control;
 
@@ -35,8 +36,9 @@ pub(super) struct Wishes {
 pub(super) async fn process(State(app): Shared, request: Request) -> Result<Response, Failure> {
     let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if kind.to_ascii_lowercase().starts_with("application/json") {
+        let headers = request.headers().clone();
         let JsonObject(fields) = JsonObject::from_request(request, &()).await?;
-        return jobs::order(&app, fields, StatusCode::ACCEPTED).await.map(IntoResponse::into_response);
+        return jobs::order(&app, &headers, fields, StatusCode::ACCEPTED).await.map(IntoResponse::into_response);
     }
     at_once(&app, request).await.map(IntoResponse::into_response)
 }

@@ -140,8 +140,16 @@ impl Desk {
     }
 
     /// Accepts a job: it is on disk once this returns.
-    pub(crate) async fn accept(&self, mut job: Job) -> Result<Job, Problem> {
+    pub(crate) async fn accept(&self, job: Job) -> Result<Job, Problem> {
+        self.accept_once(job).await.map(|(job, _)| job)
+    }
+
+    /// Accepts a job unless there is one of its id; gives the job that there is, and whether it was there before.
+    pub(crate) async fn accept_once(&self, mut job: Job) -> Result<(Job, bool), Problem> {
         let mut last = self.writing.lock().await;
+        if let Some(known) = self.get(&job.id) {
+            return Ok((known, true));
+        }
         let pending = self.counts().pending;
         if job.state == State::Pending && pending >= self.most_pending {
             return Err(Problem::Busy(pending, self.most_pending));
@@ -150,7 +158,7 @@ impl Desk {
         job.number = *last;
         self.publish(job.clone()).await?;
         self.news.notify_one();
-        Ok(job)
+        Ok((job, false))
     }
 
     /// Changes a job, unless the change says that it does not apply; gives back the job as it then is.
@@ -347,6 +355,16 @@ mod tests {
         let desk = open(folder.path());
         assert_eq!(desk.get("a").map(|job| job.state), Some(State::Failed));
         assert_eq!(begin(&desk).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_job_of_a_known_id_is_accepted_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let desk = open(folder.path());
+        let (first, second) = tokio::join!(desk.accept_once(job("a", 5)), desk.accept_once(job("a", 5)));
+        assert_eq!([first.expect("written").1, second.expect("written").1], [false, true]);
+        drop(desk);
+        assert!(open(folder.path()).accept_once(job("a", 5)).await.expect("known").1);
     }
 
     #[tokio::test]

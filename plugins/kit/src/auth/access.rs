@@ -68,6 +68,11 @@ impl Access {
         &self.origins
     }
 
+    /// Checks a request by the rules of ordinary routes: for self-verified ones whose own proof is missing.
+    pub async fn check_ordinary(&self, parts: &Parts) -> Result<Option<Caller>, Failure> {
+        self.admit(Class::Ordinary, parts).await
+    }
+
     async fn admit(&self, class: Class, parts: &Parts) -> Result<Option<Caller>, Failure> {
         if class == Class::Probe {
             return Ok(None);

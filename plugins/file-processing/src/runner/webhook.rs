@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::app::App;
 use crate::jobs::Job;
+use crate::state::App;
 
 /// The pauses after each attempt that failed; then it is given up.
 const PAUSES: [Duration; 6] = [
@@ -40,7 +40,7 @@ async fn deliver(app: &App, job: &Job) -> bool {
     let thumbnails = job.thumbnails.iter().map(|thumbnail| thumbnail.view(app.public_link(&thumbnail.path)));
     let thumbnails: Vec<_> = thumbnails.collect();
     let body = job.report(&thumbnails).to_string();
-    match app.outbound.post(url, body, job.webhook_secret.as_deref()).await {
+    match app.outbound.post(&job.id, url, body, job.webhook_secret.as_deref()).await {
         Ok(()) => true,
         Err(reason) => {
             tracing::warn!(job = job.id, "its webhook was not taken: {reason}");

@@ -7,17 +7,16 @@ use futures_util::StreamExt;
 use kit::clock;
 use object_store::path::Path;
 
-use crate::app::App;
 use crate::config::ImageDefaults;
 use crate::content::Kind;
 use crate::images::{
     Decoded, Description, Fit, Format, Output, Rendering, Shape, Source, describe, file_digests, optimize, render,
     shrink,
 };
-use crate::jobs::record::Optimization;
-use crate::jobs::{Job, Operation, Options, Scan, Thumbnail};
+use crate::jobs::{Job, Operation, Optimization, Options, Scan, Thumbnail};
 use crate::keys;
 use crate::problem::Problem;
+use crate::state::App;
 use crate::upload::Upload;
 use crate::works::Control;
 

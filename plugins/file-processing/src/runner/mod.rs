@@ -1,5 +1,8 @@
 //! Works jobs off: takes the next when a place is free, notes its end, has it told.
 
+mod webhook;
+mod work;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,10 +10,13 @@ use std::time::{Duration, Instant};
 use kit::clock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::app::App;
-use crate::jobs::work::{self, Yield};
-use crate::jobs::{Job, State, webhook};
+use crate::jobs::{Job, State};
 use crate::problem::Problem;
+use crate::state::App;
+
+pub(crate) use work::{savings_percent, store_thumbnail, thumbnails};
+
+use work::Yield;
 
 /// How long the runner sleeps where nothing wakes it: jobs that wait for the storage are looked at then.
 const LOOK: Duration = Duration::from_secs(1);

@@ -33,7 +33,7 @@ within(300)
 async function start(settings = {}, data = mkdtempSync(join(root, 'data-'))) {
   const port = await freePort()
   const child = spawn(program, [], {
-    env: { FILE_PROCESSING_PORT: String(port), FILE_PROCESSING_DATA_DIR: data, LOG_LEVEL: 'warn', ...settings },
+    env: { FILE_PROCESSING_PORT: String(port), FILE_PROCESSING_HOST: '127.0.0.1', FILE_PROCESSING_DATA_DIR: data, LOG_LEVEL: 'warn', ...settings },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   children.add(child)
@@ -206,7 +206,7 @@ async function limits() {
     await server.stop('SIGTERM')
   })
   await check('with a key, links open by their signature and nothing else does', async () => {
-    const server = await start({ FILE_PROCESSING_API_KEY: 'right' })
+    const server = await start({ FILE_PROCESSING_API_KEY: 'right', FILE_PROCESSING_REQUIRE_KEY: 'true' })
     const key = { 'x-api-key': 'right' }
     equal((await post(server, '/image/resize', bitmap(8, 8), { width: '4' })).status, 401, 'without the key')
     const { body } = await post(server, '/image/resize', bitmap(8, 8), { width: '4' }, key)
@@ -331,6 +331,7 @@ async function storages() {
     FILE_PROCESSING_S3_BUCKET: 'pictures',
     FILE_PROCESSING_S3_ACCESS_KEY: 'key',
     FILE_PROCESSING_S3_SECRET_KEY: 'hush-hush',
+    FILE_PROCESSING_API_KEY: 'needed-for-removals',
   })
   await check('a bucket keeps originals, results and thumbnails', async () => {
     equal((await json(server, '/health')).body.dependencies.s3.bucket, 'pictures', 'the bucket')
@@ -348,7 +349,7 @@ async function storages() {
     equal(key.status, 200, 'the thumbnail in the bucket')
     const resized = await post(server, '/image/resize', bitmap(8, 8), { width: '4' })
     equal((await fetch(resized.body.url)).status, 200, 'a result')
-    equal((await fetch(`${server.url}/files/large`, { method: 'DELETE' })).status, 200, 'removing it')
+    equal((await fetch(`${server.url}/files/large`, { method: 'DELETE', headers: { 'x-api-key': 'needed-for-removals' } })).status, 200, 'removing it')
     equal((await fetch(`${server.url}/thumbnails/large/100.jpeg`)).status, 404, 'its thumbnail')
   })
   await check('a bucket that goes away is named, and a job waits until it is back', async () => {

@@ -359,7 +359,7 @@ async function jobs() {
     equal(thumbnails.body.map((thumbnail) => thumbnail.format).join(), 'jpeg,jpeg,jpeg', 'the formats')
   })
   await check('a removed original is gone with all that was made of it', async () => {
-    equal((await curl(`/files/${fileId}`, '-X', 'DELETE')).status, 200, 'removing it')
+    equal((await curl(`/files/${fileId}`, '-X', 'DELETE', '-H', `x-api-key: ${process.env.FILE_PROCESSING_API_KEY ?? ''}`)).status, 200, 'removing it')
     for (const path of [`/files/${fileId}`, `/thumbnails/${fileId}/100.jpeg`, `/optimized/${fileId}.jpeg`]) {
       equal((await curl(path)).status, 404, path)
     }

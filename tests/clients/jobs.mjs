@@ -36,10 +36,13 @@ async function until(what, test, patience = PATIENCE) {
   }
 }
 
+// What pauses and removes takes the key.
+const key = process.env.JOBS_API_KEY ? { 'x-api-key': process.env.JOBS_API_KEY } : {}
+
 async function call(method, path, body) {
   const response = await fetch(base + path, {
     method,
-    headers: body === undefined ? {} : { 'Content-Type': 'application/json' },
+    headers: { ...key, ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
     body: body === undefined ? undefined : JSON.stringify(body),
   })
   return { status: response.status, body: await response.json().catch(() => ({})) }

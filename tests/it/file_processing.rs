@@ -12,7 +12,15 @@ const LARGEST_IMAGE: u64 = 30_000_000;
 /// A sandbox beside which the bundled registry is installed, and the port that the plugin gets.
 fn sandbox() -> (Sandbox, u16) {
     let port = free_port();
-    (Sandbox::new().bundled().with("FILE_PROCESSING_PORT", port.to_string()), port)
+    let sandbox = Sandbox::new().bundled().with("FILE_PROCESSING_PORT", port.to_string());
+    // Webhooks of the checks come back to this machine.
+    (sandbox.with("FILE_PROCESSING_ALLOWED_HOSTS", "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"), port)
+}
+
+/// The key that the installation generated, which removing files takes.
+fn key(sandbox: &Sandbox) -> String {
+    let reveal = ["config", "file-processing", "get", "FILE_PROCESSING_API_KEY", "--reveal"];
+    sandbox.plugin(&reveal).ok().stdout.trim().to_owned()
 }
 
 /// This machine as containers of the plugin's network reach it.
@@ -31,7 +39,7 @@ fn curl_and_exiftool_find_file_processing_as_its_page_says() {
         &format!("http://{}:{port}", printed_host("files.localhost")),
     ]);
     let mut client = node_client("file-processing.mjs", &[&format!("http://127.0.0.1:{port}")]);
-    client.env("FILE_PROCESSING_CALLBACK_HOST", gateway(&sandbox));
+    client.env("FILE_PROCESSING_CALLBACK_HOST", gateway(&sandbox)).env("FILE_PROCESSING_API_KEY", key(&sandbox));
     passes(client, "curl", 40);
     sandbox.plugin(&["remove", "file-processing", "--delete-data", "--yes"]).ok();
     State::of(&sandbox).assert_tidy(&"after the removal");

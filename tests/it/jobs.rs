@@ -19,7 +19,9 @@ fn sandbox() -> (Sandbox, Ports) {
         .bundled()
         .with("JOBS_PORT", ports.http.to_string())
         .with("JOBS_DASHBOARD_PORT", ports.dashboard.to_string())
-        .with("REDIS_PORT", ports.redis.to_string());
+        .with("REDIS_PORT", ports.redis.to_string())
+        // The jobs of the checks call the server itself.
+        .with("JOBS_ALLOWED_HOSTS", "127.0.0.1");
     (sandbox, ports)
 }
 
@@ -37,13 +39,14 @@ fn npms_bullmq_and_a_browser_find_jobs_as_its_page_says() {
     let reveal = ["config", "jobs", "get", "JOBS_DASHBOARD_PASSWORD", "--reveal"];
     let password = sandbox.plugin(&reveal).ok().stdout.trim().to_owned();
     assert!(password.len() >= 16, "no password was made");
+    let key = sandbox.plugin(&["config", "jobs", "get", "JOBS_API_KEY", "--reveal"]).ok().stdout.trim().to_owned();
     let base = format!("http://127.0.0.1:{}", ports.http);
     let dashboard = format!("http://127.0.0.1:{}", ports.dashboard);
     let redis = format!("redis://127.0.0.1:{}/0", ports.redis);
     // The last is where it listens inside of its container.
     for package in ["bullmq", "bullmq6"] {
         let mut client = node_client("jobs.mjs", &[&base, &redis, "http://127.0.0.1:3105"]);
-        client.env("BULLMQ", package);
+        client.env("BULLMQ", package).env("JOBS_API_KEY", &key);
         passes(client, package, 26);
     }
     let mut browser = node_client("dashboard.mjs", &[&dashboard, &base]);

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::http::Shared;
-use crate::http::process::read_wishes;
+use crate::http::request_options::read_options;
 use crate::images::hex;
 use crate::jobs::{Job, Operation, State as JobState, Thumbnail};
 use crate::keys;
@@ -138,7 +138,7 @@ fn read_operations(app: &App, fields: &mut Fields) -> (Vec<Operation>, crate::jo
         return (known.unwrap_or_default(), crate::jobs::Options::default());
     }
     let mut inner = Fields::new(value);
-    let wishes = read_wishes(app, &mut inner);
+    let wishes = read_options(app, &mut inner);
     if let Err(errors) = inner.finish() {
         for error in errors {
             fields.reject(&format!("operations.{}", error.field), &error.message);

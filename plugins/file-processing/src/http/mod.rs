@@ -6,6 +6,7 @@ mod images;
 mod jobs;
 mod parameters;
 mod process;
+mod request_options;
 mod switched_off;
 
 use std::sync::Arc;

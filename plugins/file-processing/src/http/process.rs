@@ -13,25 +13,16 @@ use serde_json::{Map, Value, json};
 
 use crate::content::Kind;
 use crate::http::parameters::Parameters;
+use crate::http::request_options::{RequestOptions, read_options};
 use crate::http::{Shared, images, jobs, switched_off};
-use crate::images::{LONGEST_SIDE, Output, Recipe, Rendering, Shape, Source, optimize, render};
-use crate::jobs::{Job, Options, State as JobState, Thumbnail};
+use crate::images::{Output, Recipe, Source, optimize, render};
+use crate::jobs::{Job, State as JobState, Thumbnail};
 use crate::keys;
 use crate::problem::Problem;
 use crate::runner::{store_thumbnail, thumbnails};
 use crate::state::App;
 use crate::upload::Upload;
 use crate::works::Control;
-
-/// What a caller wants done.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Wishes {
-    /// The box that a resized image fits into.
-    pub(super) within: Option<(u32, u32)>,
-    pub(super) optimize: bool,
-    pub(super) thumbnail: bool,
-    pub(super) quality: Option<u8>,
-}
 
 pub(super) async fn process(State(app): Shared, request: Request) -> Result<Response, Failure> {
     let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -55,7 +46,7 @@ async fn at_once(app: &Arc<App>, request: Request) -> Result<Json<Value>, Failur
     let options =
         serde_json::from_str(&options).map_err(|error| Problem::field("options", format!("is not JSON: {error}")))?;
     let mut options = Fields::new(options);
-    let wishes = read_wishes(app, &mut options);
+    let wishes = read_options(app, &mut options);
     options.finish().map_err(|details| Failure::invalid(&details))?;
     let began = Instant::now();
     let done = make(app, &upload, &file_id, wishes).await;
@@ -67,50 +58,11 @@ async fn at_once(app: &Arc<App>, request: Request) -> Result<Json<Value>, Failur
     Ok(Json(Value::Object(answer(app, &base, &output, &key, &job))))
 }
 
-/// The wishes of an object; what it does not mention is done, but for resizing.
-pub(super) fn read_wishes(app: &App, fields: &mut Fields) -> Wishes {
-    let mut side = |field: &str| {
-        let side = fields.optional_count(field)?;
-        let legal = u32::try_from(side).ok().filter(|side| (1..=LONGEST_SIDE).contains(side));
-        if legal.is_none() {
-            fields.reject(field, &format!("must be a whole number from 1 to {LONGEST_SIDE}"));
-        }
-        legal
-    };
-    let (max_width, max_height) = (side("maxWidth"), side("maxHeight"));
-    let (width, height) = (side("width"), side("height"));
-    let resize = fields.take("resize");
-    let inner = |name: &str| {
-        let side = resize.as_ref()?.get(name)?.as_u64()?;
-        u32::try_from(side).ok().filter(|side| (1..=LONGEST_SIDE).contains(side))
-    };
-    let width = max_width.or(width).or(inner("width")).or(inner("maxWidth"));
-    let height = max_height.or(height).or(inner("height")).or(inner("maxHeight"));
-    let wanted = resize.as_ref().is_some_and(|wish| wish.as_bool() != Some(false));
-    let images = &app.config.images;
-    let within = (wanted || width.is_some() || height.is_some())
-        .then(|| (width.unwrap_or(images.max_width), height.unwrap_or(images.max_height)));
-    let quality = fields.optional_count("quality");
-    let legal = quality.and_then(|quality| u8::try_from(quality).ok()).filter(|quality| (1..=100).contains(quality));
-    if quality.is_some() && legal.is_none() {
-        fields.reject("quality", "must be a whole number from 1 to 100");
-    }
-    let wish = |value: Option<Value>| value.is_none_or(|value| value.as_bool() != Some(false));
-    let (optimize, thumbnail) = (wish(fields.take("optimize")), wish(fields.take("thumbnail")));
-    Wishes { within, optimize, thumbnail, quality: legal }
-}
-
-impl Wishes {
-    pub(super) fn options(self) -> Options {
-        Options { within: self.within, quality: self.quality }
-    }
-}
-
 async fn make(
     app: &Arc<App>,
     upload: &Upload,
     file_id: &str,
-    wishes: Wishes,
+    wishes: RequestOptions,
 ) -> Result<(Output, Vec<Thumbnail>), Problem> {
     match upload.kind {
         Kind::Pdf => return Err(switched_off::pdf(upload).await),
@@ -144,18 +96,6 @@ async fn make(
         stored.push(store_thumbnail(app, file_id, side, thumbnail).await?);
     }
     Ok((output, stored))
-}
-
-impl Wishes {
-    fn rendering(self, default_quality: u8) -> Rendering {
-        Rendering {
-            shape: self.within.map(|(width, height)| Shape::within(width, height)),
-            format: None,
-            quality: self.quality.unwrap_or(default_quality),
-            progressive: self.optimize,
-            small: self.optimize,
-        }
-    }
 }
 
 /// Notes what was done as a job that has ended, so that `/status/:fileId` and lists know of it.

@@ -564,7 +564,7 @@ _nself() {
             return 0
             ;;
         nself__subcmd__plugin__subcmd__install)
-            opts="-y -q -v -h --with-services --no-services --core-only --with-auth --all --set --skip-restart --registry --offline --refresh --allow-http --dry-run --check --order-only --version --env --verify --allow-privileged --force --yes --json --quiet --verbose --color --project --project-dir --timeout --help"
+            opts="-y -q -v -h --with-services --no-services --core-only --with-auth --all --set --skip-restart --registry --offline --refresh --allow-http --dry-run --check --order-only --version --env --verify --allow-privileged --allow-build --force --yes --json --quiet --verbose --color --project --project-dir --timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -588,6 +588,10 @@ _nself() {
                     ;;
                 --verify)
                     COMPREPLY=($(compgen -W "require warn off" -- "${cur}"))
+                    return 0
+                    ;;
+                --allow-build)
+                    COMPREPLY=($(compgen -W "offline network" -- "${cur}"))
                     return 0
                     ;;
                 --color)

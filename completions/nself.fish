@@ -85,6 +85,8 @@ complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subc
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l verify -d 'Whether an archive must have a digest: require, warn, or off (default: warn; bundled always require)' -r -f -a "require\t''
 warn\t''
 off\t''"
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l allow-build -d 'Allow the build of a package that is not bundled to run its programs, without network access unless `network` is given' -r -f -a "offline\t'Run programs without network access'
+network\t'Run programs with network access'"
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -109,7 +111,7 @@ complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subc
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -l json -d 'Print one JSON document on standard output'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -s v -l verbose -d 'Say more of what is done and why'
-complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l set -d 'The plugins of a set: core, auth, integrations, or one that a registry names' -r
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l registry -d 'Ask this registry only' -r
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l version -d 'The version, where one plugin is named; the same as NAME@VERSION' -r
@@ -117,6 +119,8 @@ complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subc
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l verify -d 'Whether an archive must have a digest: require, warn, or off (default: warn; bundled always require)' -r -f -a "require\t''
 warn\t''
 off\t''"
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l allow-build -d 'Allow the build of a package that is not bundled to run its programs, without network access unless `network` is given' -r -f -a "offline\t'Run programs without network access'
+network\t'Run programs with network access'"
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -141,7 +145,7 @@ complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subc
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -l json -d 'Print one JSON document on standard output'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -s v -l verbose -d 'Say more of what is done and why'
-complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
+complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nself -n "__fish_nself_using_subcommand plugin; and __fish_seen_subcommand_from remove" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -494,6 +498,8 @@ complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_sub
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l verify -d 'Whether an archive must have a digest: require, warn, or off (default: warn; bundled always require)' -r -f -a "require\t''
 warn\t''
 off\t''"
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l allow-build -d 'Allow the build of a package that is not bundled to run its programs, without network access unless `network` is given' -r -f -a "offline\t'Run programs without network access'
+network\t'Run programs with network access'"
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -518,7 +524,7 @@ complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_sub
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -l json -d 'Print one JSON document on standard output'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -s v -l verbose -d 'Say more of what is done and why'
-complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l set -d 'The plugins of a set: core, auth, integrations, or one that a registry names' -r
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l registry -d 'Ask this registry only' -r
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l version -d 'The version, where one plugin is named; the same as NAME@VERSION' -r
@@ -526,6 +532,8 @@ complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_sub
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l verify -d 'Whether an archive must have a digest: require, warn, or off (default: warn; bundled always require)' -r -f -a "require\t''
 warn\t''
 off\t''"
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l allow-build -d 'Allow the build of a package that is not bundled to run its programs, without network access unless `network` is given' -r -f -a "offline\t'Run programs without network access'
+network\t'Run programs with network access'"
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -550,7 +558,7 @@ complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_sub
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -l json -d 'Print one JSON document on standard output'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -s v -l verbose -d 'Say more of what is done and why'
-complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
+complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nself -n "__fish_nself_using_subcommand plugins; and __fish_seen_subcommand_from remove" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"

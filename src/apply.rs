@@ -69,6 +69,7 @@ pub async fn run(cx: &Context, job: &Job<'_>, receipt: impl FnOnce(&Proven) -> R
         created_at: unix_seconds(now()),
         plugin: job.plan.plugin.clone(),
         project: job.plan.project.clone(),
+        engine: Some(cx.docker().await?.identity().await?),
         is_removal: false,
         undo: job.undo.clone(),
         finish: job.plan.finish(),

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use crate::build_journal;
 use crate::context::Context;
-use crate::docker::{Docker, Observed, ObservedNetwork, label};
+use crate::docker::{Docker, Observed, ObservedNetwork, SameEngine, label};
 use crate::error::Error;
 use crate::fs;
 use crate::state::{Ending, Record, StateError, Undo};
@@ -33,6 +33,9 @@ enum Ended {
 
 /// Rolls a transaction back in reverse order and ends it. Every step is tried; returns what is left.
 pub async fn undo(cx: &Context, record: &Record) -> Vec<String> {
+    if let Some(why) = of_another_engine(cx, record).await {
+        return vec![why];
+    }
     let mut left = Vec::new();
     for undo in record.undo.iter().rev() {
         match undo_one(cx, record, undo).await {
@@ -47,6 +50,17 @@ pub async fn undo(cx: &Context, record: &Record) -> Vec<String> {
         left.push(chain(&error.into()));
     }
     left
+}
+
+/// Why nothing can be done here about a record: it works on another engine. One that does not answer is reported by the
+/// steps.
+async fn of_another_engine(cx: &Context, record: &Record) -> Option<String> {
+    let engine = record.engine.as_ref()?;
+    let now = cx.docker().await.ok()?.identity().await.ok()?;
+    (engine.compare(&now) == SameEngine::No).then(|| {
+        let (id, root) = (crate::name::shown(&engine.id), crate::name::shown(&engine.root));
+        format!("all of it, on another Docker engine: {id} in `{root}`")
+    })
 }
 
 async fn undo_one(cx: &Context, record: &Record, undo: &Undo) -> Result<Ended, Error> {

@@ -90,6 +90,7 @@ async fn remove_one(
         id: format!("{name}.{}", crate::fs::random_id()),
         plugin: name.clone(),
         project: project.name.clone(),
+        engine: Some(docker.identity().await?),
         created_at: unix_seconds(now()),
         is_removal: true,
         undo: Vec::new(),

@@ -170,6 +170,7 @@ mod tests {
             id: id.to_owned(),
             plugin: plugin_of(id).unwrap().parse().unwrap(),
             project: "demo".to_owned(),
+            engine: None,
             created_at: 1_000_000,
             is_removal: false,
             undo: Vec::new(),

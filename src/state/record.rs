@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::docker::EngineIdentity;
 use crate::name::PluginName;
 
 /// The record's format. Version 0.10 wrote none.
@@ -92,6 +93,9 @@ pub struct Record {
     pub id: String,
     pub plugin: PluginName,
     pub project: String,
+    /// The engine that it works on; 0.10 wrote none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineIdentity>,
     /// Seconds since 1970.
     #[serde(default)]
     pub created_at: u64,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{chain, marker, observe, remove_unused_network};
+use super::{chain, marker, observe, of_another_engine, remove_unused_network};
 use crate::context::Context;
 use crate::docker::Restarts;
 use crate::error::Error;
@@ -13,6 +13,9 @@ use crate::values::{self, Values};
 
 /// Does what comes after the commit point and ends the transaction. Returns what could not be done.
 pub async fn finish(cx: &Context, record: &Record) -> Vec<String> {
+    if let Some(why) = of_another_engine(cx, record).await {
+        return vec![why];
+    }
     let mut left = Vec::new();
     if !record.is_removal
         && let Err(error) = keep(cx, record).await

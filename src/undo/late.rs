@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{observe, remove_unused_network};
+use super::{observe, of_another_engine, remove_unused_network};
 use crate::context::{Context, now, unix_seconds};
 use crate::docker::{Observed, ObservedContainer};
 use crate::error::Error;
@@ -30,6 +30,9 @@ pub(super) async fn settle(cx: &Context, plugin: &str) -> Result<(), Error> {
     let observed = observe(cx, docker).await?;
     let installed = installed(cx, &undone)?;
     for record in &undone {
+        if of_another_engine(cx, record).await.is_some() {
+            continue;
+        }
         for container in observed.containers.iter().filter(|container| is_of(container, &record.id)) {
             if !installed.contains(&container.id) {
                 docker.remove_container(&container.id).await?;

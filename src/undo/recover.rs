@@ -162,7 +162,8 @@ async fn recover_one(cx: &Context, record: &Record) -> Result<(), Error> {
         return Ok(());
     }
     // What is left after an installation's commit point is litter; only its values are part of it.
-    if is_committed && !record.is_removal && !values::has_generated(&cx.settings.config_dir, &record.id) {
+    let is_elsewhere = super::of_another_engine(cx, record).await.is_some();
+    if is_committed && !record.is_removal && !is_elsewhere && !values::has_generated(&cx.settings.config_dir, &record.id) {
         for left in left {
             cx.warn(&format!("{}: {left}", record.plugin));
         }

@@ -183,6 +183,29 @@ fn records_that_cannot_be_read_are_reported_by_name_and_nothing_of_them_is_delet
 }
 
 #[test]
+fn a_record_of_another_engine_is_kept_and_nothing_is_done_for_it_here() {
+    let stage = Stage::new("ok");
+    let (sandbox, name) = (&stage.sandbox, &stage.package.name);
+    sandbox.plugin(&["install", &format!("{name}@1.0.0")]).ok();
+    let number = stage.number_of(&stage.install("1.1.0"), "/stop");
+    sandbox.plugin(&["install", &format!("{name}@1.0.0")]).ok();
+    stage.kill_at(number, &stage.install("1.1.0"));
+    let record = std::fs::read_dir(stage.records()).unwrap().flatten().find(|entry| entry.path().is_file()).unwrap();
+    let text = std::fs::read_to_string(record.path()).unwrap();
+    let mut other: serde_json::Value = serde_json::from_str(&text).unwrap();
+    other["engine"]["id"] = json!("another");
+    std::fs::write(record.path(), other.to_string()).unwrap();
+    let before = State::of(sandbox);
+    for words in [&["status", "--repair"][..], &["install", name, "--force"], &["remove", name]] {
+        let outcome = sandbox.plugin(words).ends_with(8).says(&["another Docker engine: another"]);
+        before.assert_unchanged(sandbox, &outcome);
+    }
+    sandbox.plugin(&["install", &stage.other.name]).ok();
+    std::fs::write(record.path(), text).unwrap();
+    sandbox.plugin(&["status", "--repair"]).ok().answers(&["1.0.0", "healthy"]);
+}
+
+#[test]
 fn a_receipt_of_a_later_version_is_shown_and_never_replaced() {
     let sandbox = Sandbox::new();
     let (later, good) = (Package::new("later"), Package::new("good"));

@@ -11,3 +11,7 @@ export NSELF_SOAK_SEED="${1:-1}" NSELF_SOAK_KILLS="${NSELF_SOAK_KILLS:-1000}" NS
 
 printf '== %s random kills and %s combinations, seed %s\n' "$NSELF_SOAK_KILLS" "$NSELF_SOAK_STATES" "$NSELF_SOAK_SEED"
 cargo test --locked -p nself --test it -- --nocapture soak:: states::
+
+export NSELF_SOAK_MAIL_KILLS="${NSELF_SOAK_MAIL_KILLS:-60}"
+printf '== %s kills of notifications while mails arrive\n' "$NSELF_SOAK_MAIL_KILLS"
+cargo test --locked -p nself-plugin-notifications --test server -- --nocapture kills_while_mails_arrive

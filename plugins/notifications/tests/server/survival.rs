@@ -149,11 +149,11 @@ async fn the_database_of_a_later_version_is_healthy() {
     server.send(&json!({"userId": "u", "title": "t"})).await;
 }
 
-/// A sample; `NSELF_SOAK_KILLS=60` does the full count.
+/// A sample; `NSELF_SOAK_MAIL_KILLS=60` does the full count.
 #[expect(clippy::disallowed_methods, reason = "the soak run asks for more than the sample")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_while_mails_arrive_lose_nothing_that_was_acknowledged() {
-    let kills = std::env::var("NSELF_SOAK_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
+    let kills = std::env::var("NSELF_SOAK_MAIL_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
     let workers = 5;
     let sink = Sink::start();
     let mut server =

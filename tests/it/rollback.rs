@@ -119,10 +119,13 @@ fn the_old_version_comes_back_when_the_engine_stops_in_the_middle_of_a_replaceme
     let proxy = Proxy::start(&sandbox);
     sandbox.set("DOCKER_HOST", proxy.address());
     sandbox.plugin(&["install", &format!("{}@1.0.0", package.name)]).ok();
+    proxy.disarm();
+    sandbox.plugin(&["install", &format!("{}@1.1.0", package.name)]).ok();
+    let start = proxy.mutating().iter().position(|line| line.contains("/start")).unwrap() + 1;
+    sandbox.plugin(&["install", &format!("{}@1.0.0", package.name)]).ok();
     let before = State::of(&sandbox);
     let id = sandbox.container_id(&package.name);
-    // 1 build, 2 create, 3 stop, 4 start.
-    proxy.arm(4, Fault::Stop);
+    proxy.arm(start, Fault::Stop);
     sandbox
         .plugin(&["install", &format!("{}@1.1.0", package.name)])
         .ends_with(8)

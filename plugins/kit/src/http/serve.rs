@@ -240,4 +240,32 @@ mod tests {
         serving.await.expect("it ends");
         assert!(TcpStream::connect(address).await.is_err());
     }
+
+    #[tokio::test]
+    async fn handlers_and_checks_see_who_is_connected() {
+        use crate::http::{Class, Routes};
+        use crate::settings::Settings;
+
+        let environment = Environment::from_pairs([("HOST", "127.0.0.1")]);
+        let settings = Settings::read(&environment, "sample", 1, 1024).expect("legal settings");
+        let routes = Router::new().route("/", axum::routing::get(async || "in"));
+        let router = Routes::new().group(Class::Ordinary, routes).into_router();
+        let router = router.layer(axum::Extension(Arc::new(settings.access)));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        tokio::spawn(serve_beside(listener, router, std::future::pending()));
+        for (head, status) in [
+            (format!("host: {address}"), "200"),
+            ("host: rebind.example".to_owned(), "403"),
+            (format!("host: {address}\r\norigin: http://evil.example"), "403"),
+            (format!("host: {address}\r\nx-forwarded-for: 203.0.113.9"), "401"),
+        ] {
+            let mut stream = TcpStream::connect(address).await.expect("it listens");
+            let request = format!("GET / HTTP/1.1\r\n{head}\r\nconnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.expect("it reads");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.expect("it answers");
+            assert_eq!(answer.split(' ').nth(1), Some(status), "{head}: {answer}");
+        }
+    }
 }

@@ -27,9 +27,22 @@ pub struct Context {
     docker: OnceCell<Docker>,
 }
 
+/// A link whose target is missing, such as a disk that is not mounted, is reported by where it points.
+fn check_link(path: &std::path::Path) -> Result<(), Error> {
+    match std::fs::read_link(path) {
+        Ok(target) if !path.exists() => {
+            let folder = path.parent().map_or_else(|| target.clone(), |parent| parent.join(&target));
+            Err(crate::project::ProjectError::DanglingLink { path: path.to_path_buf(), folder }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Context {
     /// Puts it together; touches neither disk nor network.
     pub fn new(settings: Settings, output: Output) -> Result<Self, Error> {
+        check_link(&settings.nself_home)?;
+        check_link(&settings.plugin_dir)?;
         let interrupt = Interrupt::listen()
             .map_err(|error| Error::Usage { message: format!("signals cannot be listened to: {error}"), hint: None })?;
         Ok(Self {

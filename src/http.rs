@@ -314,11 +314,19 @@ fn refusal<T>(url: &Url, response: &Response) -> Result<Option<Attempt<T>>, Http
 fn wait_asked_for(response: &Response) -> Option<Duration> {
     match response.status().as_u16() {
         429 => {
-            let seconds = text(response.headers(), &header::RETRY_AFTER)?.trim().parse().ok()?;
-            Some(Duration::from_secs(seconds)).filter(|wait| *wait <= LONGEST_WAIT)
+            let wanted = text(response.headers(), &header::RETRY_AFTER)?;
+            wait_of(wanted.trim(), crate::context::now()).filter(|wait| *wait <= LONGEST_WAIT)
         }
         500 | 502..=504 => Some(BACKOFF),
         _ => None,
+    }
+}
+
+/// How long `Retry-After` asks to wait: seconds, or until a date.
+fn wait_of(text: &str, now: SystemTime) -> Option<Duration> {
+    match text.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => Some(httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default()),
     }
 }
 

@@ -48,6 +48,7 @@ pub mod state;
 pub mod ui;
 pub mod undo;
 pub mod values;
+pub mod version_range;
 
 use std::ffi::OsString;
 
@@ -114,7 +115,9 @@ fn translated(words: Vec<OsString>) -> Result<Vec<OsString>, u8> {
     let output = Output::new(&GlobalFlags { json: is_json, ..GlobalFlags::default() });
     match compat::translate(words) {
         Translation::Words { words, notes } => {
-            notes.iter().for_each(|note| output.note(note));
+            for note in &notes {
+                output.note(note);
+            }
             Ok(words)
         }
         Translation::NothingToDo(note) => {

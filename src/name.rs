@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use semver::Version;
 
+use crate::version_range::VersionRange;
+
 /// The longest plugin name, in characters (all are ASCII).
 pub const LONGEST_NAME: usize = 64;
 
@@ -116,8 +118,8 @@ pub enum PluginSpec {
         registry: Option<String>,
         /// The plugin.
         name: PluginName,
-        /// The exact version asked for; `None` is the newest.
-        version: Option<Version>,
+        /// The version or range asked for; `None` is the newest.
+        version: Option<VersionRange>,
     },
     /// A package folder or `.tar.gz` archive.
     Local(PathBuf),
@@ -149,7 +151,7 @@ impl FromStr for PluginSpec {
         }
         let (place, version) = match word.split_once('@') {
             Some((place, "latest")) => (place, None),
-            Some((place, version)) => (place, Some(parse_version(version)?)),
+            Some((place, version)) => (place, Some(version.parse()?)),
             None => (word, None),
         };
         let (registry, name) = match place.split_once('/') {
@@ -311,10 +313,10 @@ mod tests {
             PluginSpec::Named {
                 registry: Some("bundled".into()),
                 name: "realtime".parse().expect("valid"),
-                version: Some(Version::new(1, 2, 3)),
+                version: Some("1.2.3".parse().expect("valid")),
             }
         );
-        for bad in ["realtime@1.0", "../x", "a/b/c", "realtime@"] {
+        for bad in ["realtime@one", "../x", "a/b/c", "realtime@"] {
             assert!(bad.parse::<PluginSpec>().is_err(), "{bad}");
         }
     }

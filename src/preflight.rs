@@ -11,6 +11,7 @@ use crate::environment::TemplateNote;
 use crate::environment::{ValueOrigin, Variables};
 use crate::name::{PluginName, shown};
 use crate::package::manifest::{Manifest, Variable, parse_memory};
+use crate::version_range::VersionRange;
 
 /// The oldest backend CLI that plugins are installed beside.
 const OLDEST_BACKEND: semver::Version = semver::Version::new(0, 9, 8);
@@ -203,7 +204,7 @@ pub fn backend_too_old(program: &Path, version: &semver::Version) -> Option<Prob
 
 /// The problem that a plugin needs a later nself than this machine has. Ranges are as in the manifest (`>=0.9.8`).
 pub fn host_too_old(manifest: &Manifest, lowest: Option<&semver::Version>, host: &semver::Version) -> Option<Problem> {
-    let range = manifest.requires.host.as_deref().and_then(|range| semver::VersionReq::parse(range).ok());
+    let range = manifest.requires.host.as_deref().and_then(|range| range.parse::<VersionRange>().ok());
     let wanted = match (range, lowest) {
         (Some(range), _) if !range.matches(host) => range.to_string(),
         (_, Some(lowest)) if host < lowest => format!(">={lowest}"),

@@ -1,6 +1,7 @@
 //! The project: its folder, its name, and the variables in its env files. Owns the reading of env files; writes none.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -25,8 +26,8 @@ pub enum ProjectError {
     NoFolder(PathBuf),
     #[error("`{}` line {line}: {reason}", path.display())]
     MalformedLine { path: PathBuf, line: usize, reason: String },
-    /// An env file that is to be written.
-    #[error("`{}` is a link into the folder `{}`, which is not there", path.display(), folder.display())]
+    /// A link whose target is missing: an env file that is to be written, or this program's own directory.
+    #[error("`{}` is a link to `{}`, which is missing", path.display(), folder.display())]
     DanglingLink { path: PathBuf, folder: PathBuf },
     #[error(
         "{given_by}the project name `{name}` is not usable: it must begin with a lower-case letter or a digit, and may hold \
@@ -43,7 +44,9 @@ impl ProjectError {
         Some(match self {
             Self::NoFolder(_) => "name the folder that holds the project's env files: --project-dir ./backend".into(),
             Self::MalformedLine { path, line, .. } => format!("mend it: ${{EDITOR:-vi}} +{line} {}", shell_path(path)),
-            Self::DanglingLink { folder, .. } => format!("make the folder: mkdir -p {}", shell_path(folder)),
+            Self::DanglingLink { folder, .. } => {
+                format!("mount or make the directory: mkdir -p {}", shell_path(folder))
+            }
             Self::Name { given_by: NameSource::File { path, line, .. }, .. } => {
                 format!("change it there: ${{EDITOR:-vi}} +{line} {}", shell_path(path))
             }
@@ -194,7 +197,7 @@ pub fn env_file_problems(folder: &Path) -> Vec<ProjectError> {
 }
 
 /// The name that the process environment or an env file gives, and where.
-pub fn named(process: &HashMap<String, String>, files: &[EnvFile]) -> Option<(String, NameSource)> {
+pub fn named<S: BuildHasher>(process: &HashMap<String, String, S>, files: &[EnvFile]) -> Option<(String, NameSource)> {
     let is_full = |value: &String| !value.is_empty();
     let in_process = NAME_KEYS.into_iter().find_map(|key| {
         let value = process.get(key).filter(|value| is_full(value))?;

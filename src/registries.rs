@@ -7,6 +7,7 @@ use crate::cli::RegistryFlags;
 use crate::context::Context;
 use crate::error::Error;
 use crate::http::Http;
+use crate::preflight::Problem;
 use crate::registry::{Access, Catalog, Location, Source};
 use crate::settings::{MIRRORS, PLUGIN_REGISTRY, PUBLIC_REGISTRY, Settings};
 
@@ -62,7 +63,64 @@ pub fn access<'a>(cx: &'a Context, flags: &RegistryFlags, http: &'a Http, now: S
     }
 }
 
+/// The variables that name proxies.
+const PROXIES: [&str; 6] = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+
+/// A proxy that is not an address would be passed over in silence.
+fn check_proxies(environment: &[(String, String)]) -> Result<(), Error> {
+    let wrong = environment.iter().find(|(key, value)| PROXIES.contains(&key.as_str()) && !is_proxy(value));
+    let Some((key, _)) = wrong else { return Ok(()) };
+    Err(Error::Preflight(vec![Problem {
+        code: "proxy",
+        message: format!(
+            "could not use the proxy that {key} names: it is not an address such as http://user:password@proxy:3128 \
+             (special characters of a password are written %23 and the like)"
+        ),
+        hint: Some(format!("correct it, or go without it: unset {key}")),
+    }]))
+}
+
+fn is_proxy(value: &str) -> bool {
+    let value = value.trim();
+    if value.is_empty() {
+        return true;
+    }
+    let whole = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
+    let authority = whole.split("://").nth(1).unwrap_or_default().trim_end_matches('/');
+    let is_plain = !authority.contains(['/', '\\', '#', '?', ' ']) && authority.matches('@').count() <= 1;
+    is_plain && url::Url::parse(&whole).is_ok_and(|url| url.has_host())
+}
+
 /// All of them together.
 pub fn catalog<'a>(cx: &'a Context, flags: &RegistryFlags, http: &'a Http) -> Result<Catalog<'a>, Error> {
+    if !flags.offline {
+        check_proxies(&cx.settings.environment)?;
+    }
     Ok(Catalog::new(sources(&cx.settings)?, access(cx, flags, http, crate::context::now())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_must_be_an_address() {
+        for good in [
+            "",
+            "http://proxy:3128",
+            "proxy:3128",
+            "http://u:p%23w@proxy:3128/",
+            "socks5://10.0.0.1:1080",
+            "http://[::1]:3128",
+        ] {
+            assert!(is_proxy(good), "{good}");
+        }
+        for bad in ["http://user:my#p@ss@host:3128", "http://DOM\\user:pw@host", "http://", "http://host:port", "a b"] {
+            assert!(!is_proxy(bad), "{bad}");
+        }
+        let environment = [("http_proxy".to_owned(), "http://u:secret#x@host".to_owned())];
+        let error = check_proxies(&environment).unwrap_err();
+        assert_eq!(error.exit_code(), 6);
+        assert!(error.to_string().contains("http_proxy") && !error.to_string().contains("secret"));
+    }
 }

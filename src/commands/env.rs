@@ -182,7 +182,7 @@ impl EnvReport {
     }
 
     fn nextjs(&self) -> String {
-        let part = |lines: &[Line]| lines.iter().map(|line| format!("{}\n", dotenv(line))).collect::<String>();
+        let part = |lines: &[Line]| lines.iter().map(|line| dotenv(line) + "\n").collect::<String>();
         let sections = [
             ("addresses", &self.addresses),
             ("which of them are installed", &self.switches),

@@ -60,6 +60,10 @@ async fn remove_one(
         {
             return Ok(Done::WasRemoved);
         }
+        Err(error @ Error::NotInstalled { .. }) if arguments.dry_run => {
+            let planned = nothing_to_remove(cx, project, name).await.ok_or(error)?;
+            return Ok(Done::Removed(Box::new(planned)));
+        }
         receipt => receipt?,
     };
     if !arguments.force {
@@ -123,6 +127,21 @@ async fn recover(cx: &Context, project: &Project, name: &PluginName, force: bool
         }
         Err(error) => Err(error),
     }
+}
+
+/// The plan for a plugin that a registry has and that is not installed; `None` where none has it.
+async fn nothing_to_remove(cx: &Context, project: &Project, name: &PluginName) -> Option<Plan> {
+    let http = crate::http::Http::new(false).ok()?;
+    let catalog = crate::registries::catalog(cx, &crate::cli::RegistryFlags::default(), &http).ok()?;
+    let ask = crate::registry::Ask { registry: None, name, version: None, has_licence_key: true };
+    let release = catalog.select(&ask).await.ok()?.release;
+    Some(Plan {
+        plugin: name.clone(),
+        version: release.version,
+        project: project.name.clone(),
+        steps: Vec::new(),
+        notes: vec!["it is not installed: nothing would be removed".to_owned()],
+    })
 }
 
 /// Data is deleted only when somebody said so twice: with the flag, and at the question or with `--yes`.

@@ -17,6 +17,7 @@ use crate::registries::BUNDLED;
 use crate::registry::{Ask, Catalog, Release};
 use crate::state::Receipt;
 use crate::ui::{Event, shell_path};
+use crate::version_range::VersionRange;
 
 /// What a receipt calls the registry of a folder or archive of this machine.
 const LOCAL: &str = "local";
@@ -235,7 +236,7 @@ impl Finder<'_> {
         &self,
         name: &PluginName,
         registry: Option<&str>,
-        version: Option<&Version>,
+        version: Option<&VersionRange>,
     ) -> Result<Target, Error> {
         let receipt = self.cx.state.receipt(self.project, name).unwrap_or_default();
         let ask = Ask { registry, name, version, has_licence_key: self.cx.settings.license_key.is_some() };

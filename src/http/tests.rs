@@ -109,6 +109,15 @@ async fn a_server_error_is_tried_once_more_and_a_client_error_is_not() {
     assert_eq!(missing.heads().len(), 1);
 }
 
+#[test]
+fn retry_after_may_be_a_date() {
+    let now = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(784_111_770);
+    let wait = |text| super::wait_of(text, now).map(|wait| wait.as_secs());
+    assert_eq!(wait("Sun, 06 Nov 1994 08:49:37 GMT"), Some(7));
+    assert_eq!(wait("Sun, 06 Nov 1994 08:49:00 GMT"), Some(0));
+    assert_eq!((wait("3"), wait("soon")), (Some(3), None));
+}
+
 #[tokio::test]
 async fn retry_after_is_honoured_once_and_only_when_it_is_short() {
     for (header, requests) in [("Retry-After: 0", 2), ("Retry-After: 1000000000", 1), ("Retry-After: soon", 1)] {

@@ -60,6 +60,8 @@ pub struct Manifest {
     pub hooks: Vec<String>,
     /// What users may ask of it by name.
     pub actions: Vec<Action>,
+    /// Why it cannot be installed, where the package says so itself.
+    pub not_installable: Option<String>,
     /// The program inside the container that takes actions, where the package names one.
     pub program: Option<String>,
     /// The text licence, as written (`MIT`, `free`); empty when unsaid.

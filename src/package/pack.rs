@@ -134,11 +134,8 @@ fn service_need(need: &ServiceNeed) -> Value {
 
 /// The lower bound of a range such as `>=0.9.8, <2`, written with three numbers.
 fn lowest_version(range: Option<&str>) -> Option<String> {
-    let range = semver::VersionReq::parse(range?).ok()?;
-    let bound = range.comparators.iter().find(|bound| !matches!(bound.op, semver::Op::Less | semver::Op::LessEq))?;
-    let mut version = semver::Version::new(bound.major, bound.minor.unwrap_or(0), bound.patch.unwrap_or(0));
-    version.pre = bound.pre.clone();
-    Some(version.to_string())
+    let range: crate::version_range::VersionRange = range?.parse().ok()?;
+    range.lowest().map(|version| version.to_string())
 }
 
 #[cfg(test)]

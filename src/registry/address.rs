@@ -53,10 +53,38 @@ pub(super) fn archives(entry: &Entry<'_>, base: &Base) -> Result<Vec<ArchiveAddr
     if let (true, Some(reason)) = (archives.is_empty(), refused) {
         return Err(reason);
     }
+    if let Place::Url(document) = &base.place
+        && archives.iter().any(|archive| is_public(archive) && host(document) != Some(PUBLIC_HOST))
+    {
+        let own = own_archives(entry, document)?;
+        archives.splice(0..0, own.into_iter().map(ArchiveAddress::Url));
+    }
     if archives.is_empty() && text(entry, Key::Path)?.is_some() {
         archives.extend(whole_repository(entry)?.map(ArchiveAddress::Url));
     }
     Ok(archives)
+}
+
+/// The host of the public registry, which documents of other registries often name by mistake.
+const PUBLIC_HOST: &str = "plugins.nself.org";
+
+fn host(url: &Url) -> Option<&str> {
+    url.host_str()
+}
+
+fn is_public(archive: &ArchiveAddress) -> bool {
+    matches!(archive, ArchiveAddress::Url(url) if host(url) == Some(PUBLIC_HOST))
+}
+
+/// Where a registry of upstream's kind serves archives itself: beside its document.
+fn own_archives(entry: &Entry<'_>, document: &Url) -> Result<Vec<Url>, Problem> {
+    let Some(name) = text(entry, Key::Name)? else { return Ok(Vec::new()) };
+    let mut paths = Vec::new();
+    if let Some(version) = text(entry, Key::Version)? {
+        paths.push(format!("plugins/{name}/{version}/tarball"));
+    }
+    paths.push(format!("plugins/{name}/tarball"));
+    Ok(paths.iter().filter_map(|path| document.join(path).ok()).filter(|url| host(url) == host(document)).collect())
 }
 
 /// Entries that only name a folder of a repository on github.com mean the repository as it is now: its archive of

@@ -7,6 +7,7 @@ use super::error::LoadFailure;
 use super::source::Loaded;
 use super::{LicenceNeed, Release};
 use crate::name::PluginName;
+use crate::version_range::VersionRange;
 
 /// What a caller looks for.
 #[derive(Debug, Clone, Copy)]
@@ -15,8 +16,8 @@ pub struct Ask<'q> {
     pub registry: Option<&'q str>,
     /// The plugin.
     pub name: &'q PluginName,
-    /// Exactly this version; `None` is the newest, a pre-release only if there is nothing else.
-    pub version: Option<&'q Version>,
+    /// The newest in this range; `None` is the newest, a pre-release only if there is nothing else.
+    pub version: Option<&'q VersionRange>,
     /// Whether a release that needs a licence counts.
     pub has_licence_key: bool,
 }
@@ -37,7 +38,7 @@ pub(super) fn availability<'c>(loaded: &'c Loaded, ask: &Ask<'_>) -> Availabilit
     if releases.is_empty() {
         return Availability::Unknown;
     }
-    let wanted = |release: &&Release| ask.version.is_none_or(|version| release.version == *version);
+    let wanted = |release: &&Release| ask.version.is_none_or(|range| range.matches(&release.version));
     let mut first_reason = None;
     for release in newest(releases).filter(wanted) {
         match unusable(release, ask.has_licence_key) {
@@ -99,7 +100,7 @@ pub(super) fn after(availability: &Availability<'_>, chosen: &Release) -> String
 pub(super) fn reason(availability: &Availability<'_>) -> String {
     match availability {
         Availability::NotAsked => "not asked".to_owned(),
-        Availability::Failed(failure) => format!("not reachable: {}", failure.reasons()),
+        Availability::Failed(failure) => format!("could not be read: {}", failure.reasons()),
         Availability::Unknown => "does not have it".to_owned(),
         Availability::NoVersion(versions) => {
             let versions: Vec<String> = versions.iter().map(ToString::to_string).collect();

@@ -111,7 +111,7 @@ async fn what_is_not_found_names_what_is_near_and_where_it_was_looked_for() {
     assert_eq!(error.hint().as_deref(), Some("did you mean `realtime`?"));
     let causes = error.causes();
     assert!(causes[0].starts_with("registry `nself`: does not have it (http://127.0.0.1"), "{causes:?}");
-    assert!(causes[1].starts_with("registry `down`: not reachable: "), "{causes:?}");
+    assert!(causes[1].starts_with("registry `down`: could not be read: "), "{causes:?}");
     assert!(causes[1].ends_with("refused the connection"), "{causes:?}");
     let far = select(sources(), "mlflow").await.expect_err("unknown");
     assert!(far.hint().expect("a hint").ends_with("nself plugin doctor"));

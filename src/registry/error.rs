@@ -6,6 +6,7 @@ use semver::Version;
 
 use crate::http::HttpError;
 use crate::name::PluginName;
+use crate::version_range::VersionRange;
 
 use super::PassedOver;
 use super::wire::ReadError;
@@ -95,8 +96,8 @@ pub enum RegistryError {
     NoVersion {
         /// What was looked for.
         name: PluginName,
-        /// The version asked for.
-        version: Version,
+        /// The version or range asked for.
+        version: VersionRange,
         /// Those there are, the newest first.
         known: Vec<Version>,
         /// What was searched, and how that went.

@@ -3,7 +3,7 @@
 
 use std::str::FromStr;
 
-use semver::{Comparator, Op, Version, VersionReq};
+use semver::Version;
 
 use super::address::{self, Base};
 use super::entry::{Entry, Key, Problem, named, text, wrong};
@@ -11,6 +11,7 @@ use super::loose::Loose;
 use super::services::services;
 use super::{LicenceNeed, Release};
 use crate::name::{Digest, PluginName, parse_version, shown};
+use crate::version_range::VersionRange;
 
 /// The longest version that is believed; it becomes part of file names.
 const LONGEST_VERSION: usize = 128;
@@ -298,9 +299,10 @@ fn min_host(entry: &Entry<'_>) -> Result<Option<Version>, Problem> {
     match entry.get(Key::Requires).get("nself") {
         Loose::Absent | Loose::Null => Ok(lowest),
         Loose::Text(range) => {
-            let range = VersionReq::parse(range.trim())
+            let range: VersionRange = range
+                .parse()
                 .map_err(|_| format!("`requires.nself` is not a range of versions: `{}`", shown(range)))?;
-            Ok(lowest.max(range.comparators.iter().filter_map(lower_bound).max()))
+            Ok(lowest.max(range.lowest()))
         }
         _ => Err("`requires.nself` is not a text".to_owned()),
     }
@@ -314,22 +316,6 @@ fn partial_version(word: &str) -> Option<Version> {
         0 => Version::parse(&format!("{number}.0.0")).ok(),
         1 => Version::parse(&format!("{number}.0")).ok(),
         _ => Version::parse(number).ok(),
-    }
-}
-
-fn lower_bound(comparator: &Comparator) -> Option<Version> {
-    let (major, minor, patch) = (comparator.major, comparator.minor, comparator.patch);
-    match comparator.op {
-        // Above 1.2 means from 1.3.0 on, above 1 from 2.0.0 on.
-        Op::Greater => Some(match (minor, patch) {
-            (Some(minor), Some(patch)) => Version::new(major, minor, patch + 1),
-            (Some(minor), None) => Version::new(major, minor + 1, 0),
-            _ => Version::new(major + 1, 0, 0),
-        }),
-        Op::Exact | Op::GreaterEq | Op::Tilde | Op::Caret | Op::Wildcard => {
-            Some(Version { pre: comparator.pre.clone(), ..Version::new(major, minor.unwrap_or(0), patch.unwrap_or(0)) })
-        }
-        _ => None,
     }
 }
 

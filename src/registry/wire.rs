@@ -121,6 +121,8 @@ pub fn read(bytes: &[u8], base: &Base) -> Result<Contents, ReadError> {
     }
     let text = std::str::from_utf8(bytes).map_err(|error| ReadError::NotText(error.valid_up_to()))?;
     let mut collector = Collector::new(base);
+    // Some editors begin a file with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut deserializer = serde_json::Deserializer::from_str(text);
     Root { into: &mut collector }
         .deserialize(&mut deserializer)

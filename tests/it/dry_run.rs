@@ -53,3 +53,14 @@ fn a_version_may_be_a_flag() {
     sandbox.plugin(&["install", &package.name, "--version", "9.0.0", "--dry-run"]).ends_with(3);
     sandbox.plugin(&["install", "a", "b", "--version", "1.0.0"]).ends_with(2).says(&["--version is for one plugin"]);
 }
+
+#[test]
+fn removing_what_is_not_installed_is_planned_where_a_registry_has_it() {
+    let registry = Registry::start();
+    let package = Package::new("probe");
+    registry.add(&package);
+    let sandbox = Sandbox::of(&registry);
+    sandbox.plugin(&["remove", &package.name, "--dry-run"]).ok().answers(&["nothing would be removed"]);
+    sandbox.plugin(&["remove", "absent-plugin", "--dry-run"]).ends_with(3);
+    sandbox.plugin(&["remove", &package.name]).ends_with(3);
+}

@@ -255,3 +255,70 @@ fn a_plugin_that_needs_a_licence_is_not_taken_without_one() {
     ]);
     assert_eq!(registry.downloads(&package), 0);
 }
+
+#[test]
+fn a_registry_at_another_address_serves_its_own_archives() {
+    let registry = Registry::start();
+    let package = Package::new("probe");
+    let archive = registry.add_with(&package, |entry| {
+        for key in ["tarball", "tarball_url", "download_url", "downloadUrl"] {
+            entry.remove(key);
+        }
+        let address = format!("https://plugins.nself.org/plugins/{}/tarball", entry["name"].as_str().unwrap());
+        entry.insert("tarball_url".into(), address.into());
+    });
+    registry.server.answer(&format!("/plugins/{}/tarball", package.name), Answer::Bytes(archive.bytes));
+    Sandbox::of(&registry).plugin(&["install", &package.name]).ok();
+}
+
+#[test]
+fn refresh_fails_where_nothing_could_be_fetched() {
+    let registry = Registry::start();
+    let package = Package::new("probe");
+    registry.add(&package);
+    let sandbox = Sandbox::of(&registry);
+    sandbox.plugin(&["refresh"]).ok();
+    registry.server.answer("/registry.json", Answer::Status(500, "oops"));
+    let document = sandbox.plugin(&["refresh", "--json"]).ends_with(4).json();
+    assert_eq!(document["status"], "failed");
+    sandbox.plugin(&["refresh"]).ends_with(4).says(&["answered 500"]);
+}
+
+#[test]
+fn a_document_with_a_byte_order_mark_is_read() {
+    let registry = Registry::start();
+    let package = Package::new("probe");
+    registry.add(&package);
+    let mut bytes = "\u{feff}".as_bytes().to_vec();
+    bytes.extend(registry.document());
+    registry.server.answer("/registry.json", Answer::Bytes(bytes));
+    Sandbox::of(&registry).plugin(&["info", &package.name]).ok();
+}
+
+#[test]
+fn a_proxy_that_is_not_an_address_is_named_without_its_value() {
+    let sandbox = Sandbox::new().with("http_proxy", "http://user:my#p@ss@host:3128");
+    sandbox.plugin(&["install", "probe"]).ends_with(6).says(&["http_proxy", "unset http_proxy"]).hides(&["my#p"]);
+    sandbox.plugin(&["list", "-i"]).ok();
+}
+
+#[test]
+fn a_package_that_calls_itself_not_installable_is_refused() {
+    let sandbox = Sandbox::new();
+    let package = Package::new("probe").edit(|manifest| {
+        manifest["installable"] = false.into();
+        manifest["plannedNote"] = "it comes next year".into();
+    });
+    sandbox.install(&package, &[]).ends_with(3).says(&["it comes next year"]);
+    assert!(sandbox.container(&package.name).is_none());
+}
+
+#[test]
+fn a_home_on_a_disk_that_is_not_mounted_is_named_with_its_target() {
+    let sandbox = Sandbox::new();
+    std::os::unix::fs::symlink("/nowhere/nself", sandbox.home().join(".nself")).unwrap();
+    sandbox
+        .plugin(&["install", "probe"])
+        .ends_with(6)
+        .says(&[".nself` is a link to `/nowhere/nself`, which is missing"]);
+}

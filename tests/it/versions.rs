@@ -20,7 +20,7 @@ fn a_newer_version_takes_the_place_of_the_older() {
     sandbox
         .plugin(&["install", &format!("{}@1.1.0", package.name)])
         .ok()
-        .answers(&["1.1.0", "is replaced and healthy"]);
+        .answers(&["1.1.0", "is replaced (it was 1.0.0) and healthy"]);
     let new = sandbox.container(&package.name).unwrap();
     assert_ne!(old["Id"], new["Id"]);
     assert_eq!(new["Config"]["Labels"]["org.nself.version"], "1.1.0");
@@ -47,7 +47,8 @@ fn an_older_version_is_installed_when_it_is_asked_for() {
     let (registry, package, sandbox) = installed();
     registry.add(&package.clone().version("1.1.0"));
     sandbox.plugin(&["install", &format!("{}@1.1.0", package.name)]).ok();
-    sandbox.plugin(&["install", &format!("{}@1.0.0", package.name)]).ok();
+    let older = sandbox.plugin(&["install", &format!("{}@1.0.0", package.name)]).ok();
+    older.answers(&["is replaced (a downgrade from 1.1.0)"]);
     assert_eq!(sandbox.container(&package.name).unwrap()["Config"]["Labels"]["org.nself.version"], "1.0.0");
 }
 
@@ -154,4 +155,32 @@ fn a_version_that_another_project_has_taken_does_not_come_by_a_restart() {
     let refused = sandbox.plugin(&["install", &old.name]).ends_with(6);
     refused.says(&["is 2.0.0 now, by another project", &format!("nself plugin install {newer}")]);
     sandbox.plugin(&["remove", &old.name, "--project", &other]).ok();
+}
+
+#[test]
+fn a_range_chooses_the_newest_version_in_it() {
+    let (registry, package, sandbox) = installed();
+    for version in ["1.4.0", "2.1.0", "3.0.0"] {
+        registry.add(&package.clone().version(version));
+    }
+    let chosen = |range: &str| {
+        let word = format!("{}@{range}", package.name);
+        let document = sandbox.plugin(&["install", &word, "--dry-run", "--json"]).ok().json();
+        document["results"][0]["version"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(chosen("^1.0"), "1.4.0");
+    assert_eq!(chosen(">=1.0.0 <3.0.0"), "2.1.0");
+    assert_eq!(chosen("1.x || 3.x"), "3.0.0");
+    assert_eq!(chosen("1.0.0"), "1.0.0");
+    let none = sandbox.plugin(&["install", &format!("{}@^9", package.name)]).ends_with(3);
+    none.says(&["has no version ^9", "`3.0.0`"]);
+}
+
+#[test]
+fn a_range_of_hosts_is_read_as_npm_writes_it() {
+    let sandbox = Sandbox::new();
+    let package = Package::new("probe").edit(|manifest| manifest["requires"]["nself"] = ">=1.0.0 <2.0.0 || ^3".into());
+    sandbox.install(&package, &[]).ok();
+    let other = Package::new("probe").edit(|manifest| manifest["requires"]["nself"] = "2.x".into());
+    sandbox.install(&other, &[]).ends_with(6).says(&["needs nself 2.x"]);
 }

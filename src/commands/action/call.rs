@@ -22,7 +22,7 @@ use crate::state::Receipt;
 use crate::values::Values;
 
 /// How long one call may take.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 /// The most bytes of an answer.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 

@@ -219,6 +219,49 @@ mod tests {
         assert_eq!(filled.notes.len(), 1);
     }
 
+    /// What the documents of the older tools type after `nself plugin`.
+    const DOCUMENTED: &str = "\
+jobs stats|jobs stats --watch|jobs stats -w|jobs stats --performance|jobs stats -p|jobs stats --time 48|jobs stats -q default
+jobs stats --queue default|jobs worker|jobs worker high-priority|jobs worker default --concurrency 10|jobs server|jobs init
+jobs retry|jobs retry --show|jobs retry -s|jobs retry --id 12|jobs retry --queue default --limit 20|jobs retry -t send-email
+jobs schedule|jobs schedule list|jobs schedule show daily|jobs schedule enable daily|jobs schedule disable daily
+jobs schedule delete daily|jobs schedule create --name n --type t --cron c --payload {} --desc d
+notifications stats|notifications stats overview|notifications stats delivery 30|notifications stats engagement 7
+notifications stats failures 50|notifications stats providers|notifications stats templates 20|notifications stats hourly 24
+notifications stats export json stats.json|notifications template|notifications template list|notifications template show w
+notifications template create w --text x|notifications template update w --text x|notifications template delete w
+notifications test|notifications test email a@example.org|notifications test template w a@example.org
+notifications test providers|notifications worker --concurrency 5|notifications server --port 3102|notifications init
+file-processing stats|file-processing process f path/x.jpg|file-processing cleanup 45|file-processing cleanup --days 30
+file-processing worker|file-processing server --port 3104|file-processing init
+realtime status|realtime stats|realtime rooms|realtime rooms create general channel public|realtime connections
+realtime rooms add-member general u member|realtime events -n 50|realtime server|realtime server start|realtime server logs 100
+realtime init";
+
+    #[test]
+    fn core_plugins_know_every_documented_action() {
+        let mut count = 0;
+        for line in DOCUMENTED.split(['|', '\n']) {
+            let (plugin, rest) = line.split_once(' ').unwrap();
+            let path =
+                std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins").join(plugin).join("plugin.json");
+            let manifest = Manifest::read(&std::fs::read(path).unwrap()).unwrap();
+            let found = find(&manifest.actions, &words(rest)).unwrap_or_else(|error| panic!("{line}: {error}"));
+            let (action, filled) = found.unwrap_or_else(|| panic!("{line}"));
+            if let crate::package::manifest::ActionKind::Call(call) = &action.kind {
+                let template = call.body.clone().unwrap_or_default();
+                body(&template, &filled.values).unwrap_or_else(|error| panic!("{line}: {error}"));
+                assert!(!path_of(call, &filled).contains('{'), "{line}");
+            }
+            count += 1;
+        }
+        assert!(count > 60);
+    }
+
+    fn path_of(call: &crate::package::manifest::Call, filled: &Filled) -> String {
+        path(&call.path, &filled.values)
+    }
+
     #[test]
     fn a_body_holds_the_arguments_that_are_given() {
         let template = json!({ "name": "{name}", "payload": "{payload:json}", "on": true });

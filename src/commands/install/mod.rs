@@ -204,7 +204,7 @@ async fn with_targets<T>(
 }
 
 async fn recover(cx: &Context, request: &Request<'_>, specs: &[(String, PluginSpec)]) {
-    if !request.arguments.dry_run {
+    if !request.arguments.check {
         undo::recover_named(cx, &request.project.name, named(specs)).await;
     }
 }

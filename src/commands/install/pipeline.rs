@@ -20,6 +20,7 @@ use crate::package::{Package, VerifyPolicy};
 use crate::plan::{self, Activation, ImageNeed, Plan, Situation, Wanted};
 use crate::preflight;
 use crate::project::Project;
+use crate::registry::{PassedOver, RegistryError};
 use crate::state::{Lock, Receipt, ReceiptImage, State, StateError};
 use crate::ui::Event;
 use crate::undo;
@@ -196,8 +197,8 @@ async fn stage_and_apply(
     let package = stage_beside_fitness(shared, target, before, transaction).await?;
     let refused = |source| Error::Package { plugin: target.name.as_str().to_owned(), source };
     let recipe = Recipe::choose(&package).map_err(refused)?;
-    let variables = variables(shared, &before.values);
-    let assembled = assemble(package.manifest(), &variables, &shared.services, &shared.generator(before));
+    let assembled =
+        assemble(package.manifest(), &variables(shared, &before.values), &shared.services, &shared.generator(before));
     warn_of_variables(cx, &assembled);
     let (wanted, left_out) = want(shared, (package.manifest(), package.digest()), &assembled, before, transaction)?;
     let image = check_and_find_image(shared, target, (&wanted, &assembled, before), (&recipe, &package)).await?;
@@ -252,6 +253,7 @@ async fn stage_and_apply(
         verdict: proven.verdict.unwrap_or(Verdict::Healthy),
         generated: situation.generated.clone(),
         passed_over: target.passed_over.clone(),
+        earlier: other_version(before, package.manifest()),
         unset: unset(package.manifest(), &assembled),
     })
 }
@@ -288,6 +290,19 @@ fn remember_image(cx: &Context, receipt: &Receipt, recipe: &Recipe) -> Result<()
     Ok(())
 }
 
+/// A package may say of itself that it cannot be installed, whatever its registry says.
+fn check_installable(target: &Target, package: &Package) -> Result<(), Error> {
+    let Some(reason) = &package.manifest().not_installable else { return Ok(()) };
+    let from = PassedOver { registry: target.registry_or(None), reason: reason.clone() };
+    Err(RegistryError::NotUsable { name: target.name.clone(), searched: vec![from], needs_licence: false }.into())
+}
+
+/// The version that was installed before, where it is another one.
+fn other_version(before: &Before, manifest: &Manifest) -> Option<semver::Version> {
+    let earlier = before.receipt.as_ref().map(|receipt| receipt.version.clone());
+    earlier.filter(|version| *version != manifest.version)
+}
+
 /// A plan that could be carried out, when those of the plugins that it needs could be, and of one for which it comes along.
 async fn planned(plan: Plan, order: &Order, is_new: bool) -> Result<Outcome, Error> {
     order.tell(Progress::Sure);
@@ -313,7 +328,9 @@ async fn stage_beside_fitness(
         // A full disk is told as what it is.
         shared.fitness.check(shared).await?;
     }
-    package
+    let package = package?;
+    check_installable(target, &package)?;
+    Ok(package)
 }
 
 fn how(shared: &Shared<'_>, before: &Before, wanted: &Wanted<'_>, is_other_package: bool) -> How {

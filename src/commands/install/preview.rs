@@ -1,6 +1,6 @@
 //! `install --dry-run`: the plan as far as registries tell it. Fetches no package, asks no engine, changes nothing.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
@@ -114,8 +114,8 @@ fn row(cx: &Context, project: &Project, target: &Target) -> Row {
 fn ordered(mut rows: Vec<Row>) -> Vec<Row> {
     let mut placed: Vec<Row> = Vec::with_capacity(rows.len());
     while !rows.is_empty() {
-        let waiting: HashMap<String, ()> = rows.iter().map(|row| (row.name.to_string(), ())).collect();
-        let ready = rows.iter().position(|row| row.needs.iter().all(|need| !waiting.contains_key(need)));
+        let waiting: BTreeSet<String> = rows.iter().map(|row| row.name.to_string()).collect();
+        let ready = rows.iter().position(|row| row.needs.iter().all(|need| !waiting.contains(need)));
         // A circle is an error of the installation itself.
         placed.push(rows.remove(ready.unwrap_or(0)));
     }

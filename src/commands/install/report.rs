@@ -27,6 +27,8 @@ pub enum Outcome {
         generated: Vec<String>,
         passed_over: Vec<String>,
         unset: Vec<String>,
+        /// The version that was there before, where it is another one.
+        earlier: Option<Version>,
     },
     /// `--check`: this would be done.
     Planned(Box<Plan>),
@@ -239,8 +241,9 @@ fn outcome_json(outcome: &Outcome) -> Map<String, Value> {
             value["unset"] = json!(unset);
             value
         }
-        Outcome::Installed { receipt, verdict, how, generated, passed_over, unset } => {
+        Outcome::Installed { receipt, verdict, how, generated, passed_over, unset, earlier } => {
             let mut value = installed_json(receipt, verdict, how.word());
+            value["replaced"] = json!(earlier);
             value["generated"] = json!(generated);
             value["passed_over"] = json!(passed_over);
             value["unset"] = json!(unset);
@@ -278,10 +281,15 @@ fn outcome_text(name: &str, outcome: &Outcome, style: Style, lines: &mut Vec<Str
                 lines.push(format!("  version {newer} is there too: nself plugin install {name}@{newer}"));
             }
         }
-        Outcome::Installed { receipt, verdict, how, generated, .. } => {
+        Outcome::Installed { receipt, verdict, how, generated, earlier, .. } => {
             let seconds = Seconds(receipt.healthy_after_milliseconds);
+            let before = match earlier {
+                Some(earlier) if *earlier > receipt.version => format!(" (a downgrade from {earlier})"),
+                Some(earlier) => format!(" (it was {earlier})"),
+                None => String::new(),
+            };
             lines.push(format!(
-                "{} is {} and {} after {seconds}",
+                "{} is {}{before} and {} after {seconds}",
                 headline(receipt),
                 how.word(),
                 health(verdict, style)

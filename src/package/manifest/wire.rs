@@ -1,13 +1,13 @@
 //! From JSON to the model: which field of which generation means what, and the defaults of each. The top of the
 //! manifest and what it requires; the container's own part is in `service.rs`, its variables in `variables.rs`.
 
-use semver::VersionReq;
 use serde_json::Value;
 
 use super::fields::{Fields, wrong};
 use super::{Manifest, ManifestError, Requires, Variable, actions, service, values, variables};
 use crate::name::{PluginName, parse_version, shown};
 use crate::needs::{Condition, ServiceNeed, is_service, service_of_variable};
+use crate::version_range::VersionRange;
 
 /// The newest generation that is understood.
 const NEWEST_GENERATION: u64 = 2;
@@ -49,12 +49,26 @@ pub(super) fn manifest(document: &Value) -> Result<Manifest, ManifestError> {
         privileges: service::privileges(&top)?,
         hooks: hooks(&top)?,
         actions: actions::actions(&top)?,
+        not_installable: not_installable(&top)?,
         program: top.text("binaryName")?.filter(|program| !program.is_empty()).map(ToOwned::to_owned),
         name,
         version,
         ports,
         variables,
     })
+}
+
+/// `installable: false`, or the status `planned`, with the package's own reason.
+fn not_installable(top: &Fields<'_>) -> Result<Option<String>, ManifestError> {
+    let is_planned = matches!(top.get("status"), Some(Value::String(status)) if status == "planned");
+    // What is not a truth value says nothing.
+    let is_off = matches!(top.get("installable"), Some(Value::Bool(false)));
+    if !is_planned && !is_off {
+        return Ok(None);
+    }
+    let note =
+        top.first_text(&["plannedNote", "planned_note"])?.unwrap_or("its package says that it is not installable");
+    Ok(Some(shown(note)))
 }
 
 /// A text, or an object with a name as in package.json.
@@ -72,7 +86,8 @@ fn requires(top: &Fields<'_>, generation: u64, name: &PluginName) -> Result<Requ
         None => lowest_host(top)?,
     };
     if let Some(range) = &host {
-        VersionReq::parse(range)
+        range
+            .parse::<VersionRange>()
             .map_err(|_| stated.wrong("nself", format!("is `{}`, which is no range of versions", shown(range))))?;
     }
     let mut dependencies = stated.texts("plugins")?;

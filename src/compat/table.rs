@@ -104,7 +104,6 @@ pub const VERBS: &[Verb] = &[
     coming("watch", "see the state in the terminal: nself plugin status"),
     coming("enable", "start it: nself plugin start NAME"),
     coming("disable", "stop it: nself plugin stop NAME"),
-    coming("self-update", ""),
     coming("keys", ""),
     coming("trust", ""),
     coming("license", LICENCE),

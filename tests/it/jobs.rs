@@ -42,7 +42,7 @@ fn npms_bullmq_and_a_browser_find_jobs_as_its_page_says() {
     let key = sandbox.plugin(&["config", "jobs", "get", "JOBS_API_KEY", "--reveal"]).ok().stdout.trim().to_owned();
     let base = format!("http://127.0.0.1:{}", ports.http);
     let dashboard = format!("http://127.0.0.1:{}", ports.dashboard);
-    let redis = format!("redis://127.0.0.1:{}/0", ports.redis);
+    let redis = sandbox.server_variable("REDIS_URL");
     // The last is where it listens inside of its container.
     for package in ["bullmq", "bullmq6"] {
         let mut client = node_client("jobs.mjs", &[&base, &redis, "http://127.0.0.1:3105"]);

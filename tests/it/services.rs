@@ -71,13 +71,13 @@ fn a_service_that_is_only_named_is_given_by_its_usual_variable() {
     }
 }
 
-/// Speaks to a Redis on loopback in its inline form.
-fn redis(port: u16, command: &str) -> String {
+/// Speaks to a Redis on loopback in its inline form; all that it answers before it closes the connection.
+fn redis(port: u16, commands: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.write_all(format!("{command}\r\n").as_bytes()).unwrap();
-    let mut answer = [0; 256];
-    let length = stream.read(&mut answer).unwrap();
-    String::from_utf8_lossy(&answer[..length]).trim().to_owned()
+    stream.write_all(format!("{commands}\r\nQUIT\r\n").as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.trim().trim_end_matches("+OK").trim().to_owned()
 }
 
 #[test]
@@ -85,8 +85,12 @@ fn a_needed_redis_is_installed_first_and_its_address_is_given() {
     let (_registry, package, sandbox, port) = world();
     sandbox.plugin(&["install", &package.name]).ok().answers(&["redis 1.0.0 (from bundled) is installed and healthy"]);
     let host = sandbox.container_name("redis");
-    assert_eq!(address_given_to(&sandbox, &package), Some(format!("redis://{host}:6379/0")));
-    assert_eq!(redis(port, "PING"), "+PONG");
+    let password = sandbox.server_variable("REDIS_PASSWORD");
+    assert_eq!(password.len(), 32);
+    assert_eq!(address_given_to(&sandbox, &package), Some(format!("redis://:{password}@{host}:6379/0")));
+    assert!(redis(port, "PING").starts_with("-NOAUTH"));
+    assert!(redis(port, &format!("AUTH {password}\r\nPING")).ends_with("+PONG"));
+    assert_eq!(sandbox.server_variable("REDIS_URL"), format!("redis://:{password}@127.0.0.1:{port}/0"));
     sandbox.assert_bare("redis", LARGEST_IMAGE, &["entry", "redis-server", "redis-cli"]);
     sandbox.plugin(&["status"]).ok().answers(&[&format!("127.0.0.1:{port}")]);
 
@@ -161,10 +165,12 @@ fn what_comes_along_goes_when_nothing_that_needs_it_stays() {
 fn what_redis_holds_outlives_its_removal() {
     let (_registry, _package, sandbox, port) = world();
     sandbox.plugin(&["install", "redis"]).ok();
-    assert_eq!(redis(port, "SET kept yes"), "+OK");
+    let password = sandbox.server_variable("REDIS_PASSWORD");
+    let ask = |command: &str| redis(port, &format!("AUTH {password}\r\n{command}"));
+    ask("SET kept yes");
     sandbox.plugin(&["remove", "redis"]).ok();
     sandbox.plugin(&["install", "redis"]).ok();
-    assert!(redis(port, "GET kept").ends_with("yes"));
+    assert!(ask("GET kept").ends_with("yes"), "neither data nor password is lost");
 }
 
 #[test]
@@ -174,7 +180,7 @@ fn redis_asks_for_its_password_and_shows_it_in_no_argument() {
     // Healthy: the health check knows the password.
     sandbox.plugin(&["install", "redis"]).ok();
     assert!(redis(port, "GET kept").starts_with("-NOAUTH"));
-    assert_eq!(redis(port, "AUTH \"open \\\"sesame\\\" 'now'\""), "+OK");
+    assert!(redis(port, "AUTH \"open \\\"sesame\\\" 'now'\"\r\nPING").ends_with("+PONG"));
     let container = sandbox.container("redis").unwrap();
     assert!(!container["Args"].to_string().contains("sesame"), "{}", container["Args"]);
     sandbox.plugin(&["remove", "redis", "--delete-data", "--yes"]).ok();
@@ -267,8 +273,8 @@ fn what_only_the_manifest_names_comes_along_and_is_fetched_once() {
     sandbox.plugin(&["install", &package.name]).ok();
     assert_eq!((registry.downloads(&package), registry.downloads(&other)), (1, 1));
     assert!(sandbox.container(&other.name).is_some());
-    let host = sandbox.container_name("redis");
-    assert_eq!(address_given_to(&sandbox, &package), Some(format!("redis://{host}:6379/0")));
+    let (host, password) = (sandbox.container_name("redis"), sandbox.server_variable("REDIS_PASSWORD"));
+    assert_eq!(address_given_to(&sandbox, &package), Some(format!("redis://:{password}@{host}:6379/0")));
 }
 
 #[test]
@@ -286,7 +292,8 @@ fn a_local_package_brings_along_what_its_manifest_names() {
     sandbox.plugin(&["install", folder.to_str().unwrap()]).ok();
     assert!(sandbox.container(&other.name).is_some());
     let given = variable_given_to(&sandbox, &package, "REDIS_URL");
-    assert_eq!(given, Some(format!("redis://{}:6379/0", sandbox.container_name("redis"))));
+    let password = sandbox.server_variable("REDIS_PASSWORD");
+    assert_eq!(given, Some(format!("redis://:{password}@{}:6379/0", sandbox.container_name("redis"))));
 }
 
 /// `install` beside a backend that runs no redis, in a terminal, answered so.

@@ -380,6 +380,12 @@ impl Sandbox {
         self.plugin(&words)
     }
 
+    /// What a server of the application is given for a variable.
+    pub(crate) fn server_variable(&self, key: &str) -> String {
+        let document = self.plugin(&["env", "--server", "--reveal", "--json"]).ok().json();
+        document["variables"][key].as_str().unwrap_or_else(|| panic!("no {key}: {document}")).to_owned()
+    }
+
     /// The receipt of a plugin.
     pub(crate) fn receipt(&self, plugin: &str) -> Option<Value> {
         let path = self.home().join(".nself/receipts").join(&self.project).join(format!("{plugin}.json"));

@@ -31,7 +31,7 @@ struct Sink {
 impl Sink {
     fn start(output: &Path) -> Self {
         let bridge = Engine::request("GET", "/networks/bridge", None).1;
-        let host = bridge["IPAM"]["Config"][0]["Gateway"].as_str().expect("the engine has its bridge").to_owned();
+        let host = gateway_of(&bridge["IPAM"]["Config"][0]);
         let port = free_port();
         let mut process = Command::new("/usr/bin/python3")
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/smtp_sink.py"))
@@ -45,6 +45,24 @@ impl Sink {
         assert!(line.starts_with("listening"), "the mail server needs Debian's python3-aiosmtpd");
         Self { process, host, port }
     }
+}
+
+/// The engine's own address on a network. An engine that was started for the first time reports the subnet alone, and takes
+/// its first address.
+fn gateway_of(config: &Value) -> String {
+    if let Some(gateway) = config["Gateway"].as_str() {
+        return gateway.to_owned();
+    }
+    let subnet = config["Subnet"].as_str().expect("the engine has its bridge");
+    let network: std::net::Ipv4Addr = subnet.split('/').next().unwrap().parse().unwrap();
+    std::net::Ipv4Addr::from(u32::from(network) + 1).to_string()
+}
+
+#[test]
+fn a_bridge_without_a_gateway_has_the_first_address_of_its_subnet() {
+    assert_eq!(gateway_of(&serde_json::json!({ "Subnet": "172.17.0.0/16" })), "172.17.0.1");
+    let told = serde_json::json!({ "Subnet": "172.17.0.0/16", "Gateway": "172.17.0.9" });
+    assert_eq!(gateway_of(&told), "172.17.0.9");
 }
 
 impl Drop for Sink {

@@ -283,13 +283,24 @@ impl Docker {
             Err(error) if error.is_not_found() => return Ok(()),
             current => current?,
         };
-        if current.host_config.and_then(|config| config.restart_policy) == Some(restarts.policy()) {
+        let policy = current.host_config.and_then(|config| config.restart_policy).and_then(|policy| policy.name);
+        if policy == restarts.policy().name {
             return Ok(());
         }
-        let update = ContainerUpdateBody { restart_policy: Some(restarts.policy()), ..Default::default() };
-        let updated = self.client.update_container(container, update);
-        let updated = self.call(format!("set the restart policy of the container `{container}`"), updated).await;
-        accept(updated, &[404]).map(drop)
+        let mut tries = 0;
+        loop {
+            let update = ContainerUpdateBody { restart_policy: Some(restarts.policy()), ..Default::default() };
+            let updated = self.client.update_container(container, update);
+            let updated = self.call(format!("set the restart policy of the container `{container}`"), updated).await;
+            tries += 1;
+            match updated {
+                // It ends at this moment, and the engine has not noticed yet.
+                Err(EngineError::Failed { message, .. })
+                    if message.contains("cannot update a stopped container") && tries < REMOVAL_TRIES => {}
+                updated => return accept(updated.map(drop), &[404]).map(drop),
+            }
+            tokio::time::sleep(REMOVAL_PAUSE).await;
+        }
     }
 
     /// Starts a container, one that runs already included, and sets what becomes of it when the engine restarts.

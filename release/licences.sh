@@ -21,7 +21,7 @@ note() {
 # The directories of the crates that are linked, from what cargo downloaded.
 crates() {
   (cd "$root" && cargo tree --workspace --locked --edges normal,no-proc-macro --target "$target" --prefix none --format '{p}|{l}') |
-    sed -e 's/ (\*)//' -e 's/ (proc-macro)//' | grep -v '(/' | sort -u
+    sed -e 's/ (\*)//' -e 's/ (proc-macro)//' | grep -v -e '(/' -e '^|*$' | sort -u
 }
 
 while IFS='|' read -r crate licence; do
@@ -35,7 +35,7 @@ done < <(crates)
 # What the images hold beside the programs comes from Debian's packages.
 libraries() {
   local archive
-  for archive in "$1"/bundle/*.tar.gz; do tar -tzf "$archive" 2>/dev/null | sed -n 's|^\(\./\)\{0,1\}rootfs\(/.*\.so[^/]*\)$|\2|p'; done | sort -u
+  for archive in "$1"/bundle/*.tar.gz; do tar -tzf "$archive" 2>/dev/null | sed -n 's|^\([^/]*/\)*rootfs\(/.*\.so[^/]*\)$|\2|p'; done | sort -u
 }
 
 if command -v dpkg >/dev/null; then

@@ -241,3 +241,18 @@ fn only_the_named_plugins_are_built_and_packed() {
     world.install().exits(0);
     assert_eq!(world.calls()[0], "cargo build --release --locked --workspace");
 }
+
+#[test]
+fn licences_name_the_system_libraries_in_the_images() {
+    let world = World::new();
+    world.shell("openssl genpkey -algorithm ed25519 -out key.pem && rm tools/dpkg");
+    let library = world.shell("ldd /bin/sh | grep -o '/[^ ]*/libc.so[^ ]*' | head -n 1");
+    world.shell(&format!(
+        "L={}; mkdir -p alpha/rootfs/${{L%/*}} && echo >alpha/rootfs/$L && tar -czf checkout/target/bundle/alpha-1.0.0.tar.gz alpha",
+        library.trim()
+    ));
+    world.set("SOURCE_DATE_EPOCH", "1700000000");
+    world.release("out").exits(0);
+    let listed = world.shell(&format!("tar -xzOf out/{} --wildcards '*/LICENCES'", archive()));
+    assert!(listed.contains("Debian's libc6: ") && listed.contains("GNU C Library"), "{listed}");
+}

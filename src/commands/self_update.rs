@@ -29,6 +29,10 @@ enum Outcome {
 }
 
 /// Looks for the newest release and, unless `--check` is given, installs it in place of this program.
+///
+/// # Panics
+///
+/// Never: cargo accepts only packages whose version can be parsed.
 pub async fn run(cx: &Context, arguments: &SelfUpdateArguments) -> Result<SelfUpdateReport, Error> {
     let variable = |name: &str| cx.process_environment.get(name).map(String::as_str);
     let releases = Releases::new(variable(release::ADDRESS), variable(release::KEY))?;

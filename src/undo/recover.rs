@@ -163,7 +163,11 @@ async fn recover_one(cx: &Context, record: &Record) -> Result<(), Error> {
     }
     // What is left after an installation's commit point is litter; only its values are part of it.
     let is_elsewhere = super::of_another_engine(cx, record).await.is_some();
-    if is_committed && !record.is_removal && !is_elsewhere && !values::has_generated(&cx.settings.config_dir, &record.id) {
+    if is_committed
+        && !record.is_removal
+        && !is_elsewhere
+        && !values::has_generated(&cx.settings.config_dir, &record.id)
+    {
         for left in left {
             cx.warn(&format!("{}: {left}", record.plugin));
         }

@@ -29,7 +29,7 @@ fn containers_of(sandbox: &Sandbox) -> Vec<Value> {
 
 /// Waits until the build's program runs.
 fn wait_for_build(sandbox: &Sandbox) {
-    wait_until("the build runs its program", Duration::from_secs(60), || {
+    wait_until("the build runs its program", Duration::from_mins(1), || {
         sandbox.label().is_some() && containers_of(sandbox).iter().any(|container| container["State"] == "running")
     });
 }

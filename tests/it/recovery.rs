@@ -251,9 +251,9 @@ fn requests_that_the_engine_does_after_the_recovery_leave_nothing_that_blocks() 
         let request = late_request(&stage, &stage.install("1.1.0"), number);
         let outcome = sandbox.plugin(&["install", &format!("{name}@1.1.0"), "--force"]);
         assert_eq!(outcome.code, 0, "after a late {request}\n{outcome}");
-        let state = State::of(sandbox);
-        state.assert_tidy(&format!("after a late {request}"));
-        assert_eq!(state.of_kind("container").len(), 1, "after a late {request}");
+        let left = State::of(sandbox);
+        left.assert_tidy(&format!("after a late {request}"));
+        assert_eq!(left.of_kind("container").len(), 1, "after a late {request}");
         assert_eq!(ask(stage.package.number(), "/health").0, 200);
     }
 }
@@ -268,8 +268,8 @@ fn requests_of_a_first_installation_that_come_late_leave_nothing_that_blocks() {
         sandbox.plugin(&["remove", name, "--delete-data", "--yes"]);
         let request = late_request(&stage, &stage.install("1.0.0"), number);
         let outcome = sandbox.plugin(&["status", "--repair"]).ok();
-        let state = State::of(sandbox);
-        assert!(state.of_kind("container").is_empty(), "after a late {request}\n{outcome}");
+        let left = State::of(sandbox);
+        assert!(left.of_kind("container").is_empty(), "after a late {request}\n{outcome}");
         let outcome = sandbox.plugin(&["install", &format!("{name}@1.0.0")]);
         assert_eq!(outcome.code, 0, "after a late {request}\n{outcome}");
         assert_eq!(State::of(sandbox).of_kind("network").len(), 1, "after a late {request}");

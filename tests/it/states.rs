@@ -1,6 +1,8 @@
 //! Every state of the old version times every way in which a replacement ends: afterwards there is the old version as it
 //! was, or the new one whole. CI runs a few of these, chosen by a seed; `tests/soak.sh` runs all.
 
+#![expect(clippy::print_stdout, reason = "the soak run shows its counts")]
+
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -79,7 +81,7 @@ impl Stage {
 
     fn bring(&self, old: Old) {
         let (id, port) = (self.id(), self.package.number());
-        let post = |path: &str, body: Option<&Value>| {
+        let engine = |path: &str, body: Option<&Value>| {
             let (status, answer) = Engine::request("POST", path, body);
             assert!(status < 400, "{path}: {status} {answer}");
         };
@@ -90,12 +92,12 @@ impl Stage {
                 let _ = std::panic::catch_unwind(|| ask(port, "/become/die"));
                 wait_until("it crash-loops", std::time::Duration::from_secs(30), || state(&id) == "restarting");
             }
-            Old::Stopped => post(&format!("/containers/{id}/stop"), None),
-            Old::Paused => post(&format!("/containers/{id}/pause"), None),
-            Old::Renamed => post(&format!("/containers/{id}/rename?name={}-by-hand", self.sandbox.project), None),
+            Old::Stopped => engine(&format!("/containers/{id}/stop"), None),
+            Old::Paused => engine(&format!("/containers/{id}/pause"), None),
+            Old::Renamed => engine(&format!("/containers/{id}/rename?name={}-by-hand", self.sandbox.project), None),
             Old::OffNetwork => {
                 let body = json!({ "Container": id, "Force": true });
-                post(&format!("/networks/{}_plugins/disconnect", self.sandbox.project), Some(&body));
+                engine(&format!("/networks/{}_plugins/disconnect", self.sandbox.project), Some(&body));
             }
             Old::Removed => Engine::remove_container(&id),
         }

@@ -186,9 +186,7 @@ async fn with_targets<T>(
         downloads,
         locks: Mutex::default(),
         named,
-        makes_images: found
-            .iter()
-            .any(|(_, target)| target.as_ref().is_ok_and(|target| target.makes_image(cx, &project.name))),
+        makes_images: makes_images(cx, &project.name, &found),
         fitness: Fitness::default(),
         had_network: OnceLock::new(),
         claimed: Mutex::new(HashMap::new()),
@@ -201,6 +199,10 @@ async fn with_targets<T>(
         found.retain(|entry| !is_denied(entry));
     }
     work(&shared, found).await
+}
+
+fn makes_images(cx: &Context, project: &str, found: &[Found]) -> bool {
+    found.iter().filter_map(|(_, target)| target.as_ref().ok()).any(|target| target.makes_image(cx, project))
 }
 
 async fn recover(cx: &Context, request: &Request<'_>, specs: &[(String, PluginSpec)]) {

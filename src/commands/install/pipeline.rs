@@ -237,16 +237,9 @@ async fn stage_and_apply(
         build_network: build.has_network(),
         secrets: secrets(package.manifest(), &assembled),
     };
-    let mut written = None;
     let facts = (&wanted, &situation, &assembled);
-    let write = |proven: &Proven| {
-        let mut receipt = receipt(shared, target, &package, facts, proven);
-        receipt.granted.extend(build.granted());
-        written.insert(receipt).clone()
-    };
-    let proven = apply::run(cx, &job, write).await?;
-    let receipt = written.ok_or(Error::Interrupted)?;
-    remember_image(cx, &receipt, &recipe)?;
+    let draft = |proven: &Proven| with_grants(receipt(shared, target, &package, facts, proven), build.granted());
+    let (proven, receipt) = apply_and_keep(cx, &job, draft).await?;
     Ok(Outcome::Installed {
         how: how(shared, before, &wanted, activation.is_some()),
         receipt: Box::new(receipt),
@@ -256,6 +249,24 @@ async fn stage_and_apply(
         earlier: other_version(before, package.manifest()),
         unset: unset(package.manifest(), &assembled),
     })
+}
+
+fn with_grants(mut receipt: Receipt, granted: impl IntoIterator<Item = String>) -> Receipt {
+    receipt.granted.extend(granted);
+    receipt
+}
+
+/// Runs the plan; returns what its steps brought about, and the receipt that was written.
+async fn apply_and_keep(
+    cx: &Context,
+    job: &Job<'_>,
+    draft: impl Fn(&Proven) -> Receipt,
+) -> Result<(Proven, Receipt), Error> {
+    let mut written = None;
+    let proven = apply::run(cx, job, |proven| written.insert(draft(proven)).clone()).await?;
+    let receipt = written.ok_or(Error::Interrupted)?;
+    remember_image(cx, &receipt, job.recipe)?;
+    Ok((proven, receipt))
 }
 
 /// Whether the earlier version runs and does not answer well: then it need not after a rollback.

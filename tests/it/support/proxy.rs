@@ -36,6 +36,7 @@ pub(crate) enum Fault {
 }
 
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of one run")]
 struct Plan {
     fault: Option<(usize, Fault)>,
     has_fired: bool,

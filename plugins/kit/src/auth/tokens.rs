@@ -28,7 +28,7 @@ pub struct InvalidToken;
 /// One source of tokens.
 struct Issuer {
     keys: Keys,
-    issuer: Option<String>,
+    name: Option<String>,
     audiences: Vec<String>,
     leeway: u64,
     namespace: String,
@@ -91,7 +91,7 @@ impl Tokens {
         let id = user_id(&claims, hasura.as_ref())?;
         let role = role(&claims, hasura.as_ref(), wanted);
         let expires_at = claims.get("exp").and_then(seconds);
-        let is_admin = self.admin_roles.iter().any(|admin| *admin == role);
+        let is_admin = self.admin_roles.contains(&role);
         Some(User { id: id.into(), role: role.into(), is_admin, expires_at, claims: Arc::new(claims) })
     }
 }
@@ -99,7 +99,7 @@ impl Tokens {
 impl Issuer {
     fn of(keys: Keys) -> Self {
         let namespace = HASURA_CLAIMS.to_owned();
-        Self { keys, issuer: None, audiences: Vec::new(), leeway: LEEWAY_SECONDS, namespace }
+        Self { keys, name: None, audiences: Vec::new(), leeway: LEEWAY_SECONDS, namespace }
     }
 
     async fn claims(&self, token: &str, algorithm: Algorithm, kid: Option<&str>) -> Option<Map<String, Value>> {
@@ -123,7 +123,7 @@ impl Issuer {
             validation.set_audience(&self.audiences);
             validation.required_spec_claims.insert("aud".to_owned());
         }
-        if let Some(issuer) = &self.issuer {
+        if let Some(issuer) = &self.name {
             validation.set_issuer(&[issuer]);
             validation.required_spec_claims.insert("iss".to_owned());
         }
@@ -152,7 +152,7 @@ fn own_issuers(environment: &Environment, prefix: &str) -> Result<Vec<Issuer>, C
     }
     let issuer = environment.text(&[&own("ISSUER")]);
     let audiences = environment.list(&[&own("AUDIENCE")]).unwrap_or_default();
-    let make = |keys| Issuer { issuer: issuer.clone(), audiences: audiences.clone(), ..Issuer::of(keys) };
+    let make = |keys| Issuer { name: issuer.clone(), audiences: audiences.clone(), ..Issuer::of(keys) };
     Ok(keys.into_iter().map(make).collect())
 }
 
@@ -227,7 +227,7 @@ fn hasura_issuer(entry: &Value) -> Result<Issuer, String> {
     };
     let leeway = entry["allowed_skew"].as_u64().unwrap_or(LEEWAY_SECONDS);
     let namespace = text("claims_namespace").unwrap_or(HASURA_CLAIMS).to_owned();
-    Ok(Issuer { keys, issuer: text("issuer").map(str::to_owned), audiences, leeway, namespace })
+    Ok(Issuer { keys, name: text("issuer").map(str::to_owned), audiences, leeway, namespace })
 }
 
 /// Hasura's claims, which may be an object or a JSON text (`claims_format: stringified_json`).

@@ -152,12 +152,12 @@ async fn elliptic_curves_verify_what_they_signed() {
     let document = Ed25519KeyPair::generate_pkcs8(&random).expect("a key");
     let key = Ed25519KeyPair::from_pkcs8(document.as_ref()).expect("a key");
     let prefix = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
-    let ed_key = pem(&prefix, key.public_key().as_ref());
+    let edwards_key = pem(&prefix, key.public_key().as_ref());
     let message = self::message(&json!({"alg": "EdDSA"}), &claims);
-    let ed_token = format!("{message}.{}", URL_SAFE_NO_PAD.encode(key.sign(message.as_bytes())));
-    let hasura = json!({"type": "Ed25519", "key": ed_key}).to_string();
-    assert!(user(&[("HASURA_GRAPHQL_JWT_SECRET", &hasura)], &ed_token).await.is_some());
-    assert!(user(&[("SAMPLE_JWT_PUBLIC_KEY", &es_key)], &ed_token).await.is_none());
+    let edwards_token = format!("{message}.{}", URL_SAFE_NO_PAD.encode(key.sign(message.as_bytes())));
+    let hasura = json!({"type": "Ed25519", "key": edwards_key}).to_string();
+    assert!(user(&[("HASURA_GRAPHQL_JWT_SECRET", &hasura)], &edwards_token).await.is_some());
+    assert!(user(&[("SAMPLE_JWT_PUBLIC_KEY", &es_key)], &edwards_token).await.is_none());
 }
 
 #[tokio::test]

@@ -94,10 +94,8 @@ where
 /// Warns of variables that look like the plugin's own and have no effect.
 fn warn_of_unknown(environment: &Environment, plugin: &str) {
     for (name, nearest) in environment.unknown(&prefix(plugin)) {
-        match nearest {
-            Some(nearest) => tracing::warn!("`{name}` is set but has no effect; did you mean `{nearest}`?"),
-            None => tracing::warn!("`{name}` is set but has no effect"),
-        }
+        let hint = nearest.map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?"));
+        tracing::warn!("`{name}` is set but has no effect{hint}");
     }
 }
 
@@ -248,8 +246,8 @@ mod tests {
 
         let environment = Environment::from_pairs([("HOST", "127.0.0.1")]);
         let settings = Settings::read(&environment, "sample", 1, 1024).expect("legal settings");
-        let routes = Router::new().route("/", axum::routing::get(async || "in"));
-        let router = Routes::new().group(Class::Ordinary, routes).into_router();
+        let ordinary = Router::new().route("/", axum::routing::get(async || "in"));
+        let router = Routes::new().group(Class::Ordinary, ordinary).into_router();
         let router = router.layer(axum::Extension(Arc::new(settings.access)));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");

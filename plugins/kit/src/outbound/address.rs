@@ -129,7 +129,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     let is_special = matches!(
         (a, b, c),
         // This network, carrier-grade NAT, protocol assignments, benchmarks, reserved.
-        (0, ..) | (100, 64..=127, _) | (192, 0, 0) | (198, 18..=19, _) | (240.., ..)
+        (0 | 240.., ..) | (100, 64..=127, _) | (192, 0, 0) | (198, 18..=19, _)
     );
     !(is_special
         || address.is_loopback()
@@ -242,7 +242,7 @@ mod tests {
             let name: Name = "localhost".parse().expect("a name");
             policy.resolve(name).await.map(Iterator::count)
         };
-        let error = resolve(policy("")).await.err().expect("refused").to_string();
+        let error = resolve(policy("")).await.expect_err("refused").to_string();
         assert!(error.contains("SAMPLE_ALLOWED_HOSTS"), "{error}");
         assert!(resolve(policy("localhost")).await.is_ok_and(|count| count > 0));
         assert!(resolve(policy("127.0.0.0/8, ::1")).await.is_ok_and(|count| count > 0));

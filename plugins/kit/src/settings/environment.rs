@@ -62,7 +62,9 @@ impl Environment {
 
     /// The first of the names that is set, with its value.
     fn find<'a>(&'a self, names: &[&'a str]) -> Option<(&'a str, &'a str)> {
-        names.iter().for_each(|name| self.note(name));
+        for name in names {
+            self.note(name);
+        }
         names.iter().find_map(|name| {
             let value = self.variables.get(*name)?;
             Some((*name, value.trim()))

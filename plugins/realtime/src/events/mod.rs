@@ -79,7 +79,8 @@ fn handle(session: &Arc<Session>, socket: &SocketRef, event: &str, payload: Valu
     }
     drop(waiting);
     let first = Waiting { event: event.to_owned(), payload, ack };
-    if let Err((question, first)) = attempt(session, socket, first) {
+    if let Err(refused) = attempt(session, socket, first) {
+        let (question, first) = *refused;
         *self::waiting(session) = Some(VecDeque::from([first]));
         tokio::spawn(go_on(session.clone(), socket.clone(), question));
     }
@@ -104,7 +105,8 @@ async fn go_on(session: Arc<Session>, socket: SocketRef, mut question: Question)
                 };
                 next
             };
-            if let Err((question, next)) = attempt(&session, &socket, next) {
+            if let Err(refused) = attempt(&session, &socket, next) {
+                let (question, next) = *refused;
                 if let Some(queue) = waiting(&session).as_mut() {
                     queue.push_front(next);
                 }
@@ -115,7 +117,7 @@ async fn go_on(session: Arc<Session>, socket: SocketRef, mut question: Question)
 }
 
 /// Handles an event, or gives it back with what must be asked first.
-fn attempt(session: &Arc<Session>, socket: &SocketRef, waiting: Waiting) -> Result<(), (Question, Waiting)> {
+fn attempt(session: &Arc<Session>, socket: &SocketRef, waiting: Waiting) -> Result<(), Box<(Question, Waiting)>> {
     let Waiting { event, payload, ack } = waiting;
     let began = Instant::now();
     let call = Call { session, socket, now: Moment::now() };
@@ -133,7 +135,7 @@ fn attempt(session: &Arc<Session>, socket: &SocketRef, waiting: Waiting) -> Resu
             return Ok(());
         }
         Err(Refused { question: Some(question), .. }) => {
-            return Err((*question, Waiting { event, payload: kept.unwrap_or_default(), ack }));
+            return Err(Box::new((*question, Waiting { event, payload: kept.unwrap_or_default(), ack })));
         }
         Err(refused) => refusal(&call, &refused),
     };

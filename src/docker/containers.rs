@@ -305,9 +305,10 @@ impl Docker {
 
     /// Starts a container, one that runs already included, and sets what becomes of it when the engine restarts.
     pub async fn start_container(&self, container: &str, restarts: Restarts) -> Result<(), EngineError> {
+        // First, so that the engine restarts one that ends at once.
+        self.set_restarts(container, restarts).await?;
         let started = self.client.start_container(container, None::<StartContainerOptions>);
-        accept(self.call(format!("start the container `{container}`"), started).await, &[304])?;
-        self.set_restarts(container, restarts).await
+        accept(self.call(format!("start the container `{container}`"), started).await, &[304]).map(drop)
     }
 
     /// Stops a container after its own grace time, for good: the engine does not start it again, whenever it restarts

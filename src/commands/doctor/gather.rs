@@ -251,6 +251,7 @@ fn project_facts(cx: &Context) -> (Project, ProjectFacts) {
         has_anything: project::looks_like_project(&project.folder),
         has_compose_file: project.folder.join(project::COMPOSE_FILE).is_file(),
         env_files: env_files.collect(),
+        env_warnings: project.warnings.iter().filter(|warning| warning.starts_with("skipped")).cloned().collect(),
         env_troubles: project::env_file_problems(&project.folder)
             .into_iter()
             .map(|one| Error::from(one).into())

@@ -20,6 +20,8 @@ pub(super) struct ProjectFacts {
     pub(super) has_compose_file: bool,
     pub(super) env_files: Vec<EnvFileFacts>,
     pub(super) env_troubles: Vec<Trouble>,
+    /// Lines of env files that are skipped, a text for each file.
+    pub(super) env_warnings: Vec<String>,
 }
 
 /// One env file that could be read.
@@ -56,6 +58,10 @@ pub(super) fn project(facts: &ProjectFacts) -> Finding {
 pub(super) fn env_files(facts: &ProjectFacts) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
         facts.env_troubles.iter().map(|trouble| Finding::of_trouble("environment", "", trouble)).collect();
+    let skipped = |text: &String| {
+        Finding::warning("environment", "", text.clone()).mend("write each line as NAME=VALUE, or remove it")
+    };
+    findings.extend(facts.env_warnings.iter().map(skipped));
     for file in &facts.env_files {
         let subject = file.path.display().to_string();
         let variables = if file.count == 1 { "1 variable".to_owned() } else { format!("{} variables", file.count) };

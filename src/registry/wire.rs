@@ -81,9 +81,6 @@ pub enum ReadError {
     /// Nothing, or nothing but white space.
     #[error("is empty")]
     Empty,
-    /// A byte order mark before the text.
-    #[error("is not JSON: it begins with a byte order mark")]
-    ByteOrderMark,
     /// A web page.
     #[error("is a web page, not a registry")]
     WebPage,
@@ -111,9 +108,8 @@ pub fn read(bytes: &[u8], base: &Base) -> Result<Contents, ReadError> {
     if bytes.len() as u64 > LARGEST_DOCUMENT {
         return Err(ReadError::TooLarge);
     }
-    if bytes.starts_with(b"\xef\xbb\xbf") {
-        return Err(ReadError::ByteOrderMark);
-    }
+    // Some editors begin a file with a byte order mark.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
         None => return Err(ReadError::Empty),
         Some(b'<') => return Err(ReadError::WebPage),
@@ -121,8 +117,6 @@ pub fn read(bytes: &[u8], base: &Base) -> Result<Contents, ReadError> {
     }
     let text = std::str::from_utf8(bytes).map_err(|error| ReadError::NotText(error.valid_up_to()))?;
     let mut collector = Collector::new(base);
-    // Some editors begin a file with a byte order mark.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut deserializer = serde_json::Deserializer::from_str(text);
     Root { into: &mut collector }
         .deserialize(&mut deserializer)

@@ -123,7 +123,7 @@ async function kills() {
     const socket = connect(first.port, '127.0.0.1')
     socket.on('error', () => {})
     socket.write(
-      'POST /files HTTP/1.1\r\nhost: a\r\ncontent-type: multipart/form-data; boundary=b\r\ncontent-length: 9999\r\n\r\n' +
+      'POST /files HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=b\r\ncontent-length: 9999\r\n\r\n' +
         '--b\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\nsome bytes',
     )
     await eventually('a temporary file', () => incoming(first).length === 1)
@@ -145,7 +145,7 @@ async function kills() {
 async function uploads() {
   const server = await start({ FILE_PROCESSING_UPLOAD_IDLE_TIMEOUT: '500' })
   const head =
-    'POST /image/resize HTTP/1.1\r\nhost: a\r\ncontent-type: multipart/form-data; boundary=b\r\ncontent-length: 9999\r\n\r\n' +
+    'POST /image/resize HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=b\r\ncontent-length: 9999\r\n\r\n' +
     '--b\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\nsome bytes'
   await check('an upload that stands still is answered with 408 and leaves nothing', async () => {
     const socket = connect(server.port, '127.0.0.1')

@@ -71,6 +71,8 @@ impl Storage {
 
     /// A bucket; whether it can be reached shows later.
     pub(crate) fn bucket(bucket: &Bucket) -> Result<Self, ConfigurationError> {
+        // The client needs it; fails only where it was chosen already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let retry = RetryConfig { max_retries: 2, retry_timeout: RETRY_FOR, ..RetryConfig::default() };
         let options =
             ClientOptions::new().with_allow_http(true).with_connect_timeout(CONNECT_WITHIN).with_timeout(ANSWER_WITHIN);

@@ -239,14 +239,19 @@ fn late_request(stage: &Stage, words: &[String], number: usize) -> String {
     request
 }
 
+/// The requests that can come late, by number. The body of an import ends with the program: the engine never gets it whole.
+fn late_numbers(stage: &Stage) -> Vec<usize> {
+    let requests = stage.proxy.mutating();
+    (1..=requests.len()).filter(|number| !requests[number - 1].contains("/images/create?fromSrc")).collect()
+}
+
 #[test]
 fn requests_that_the_engine_does_after_the_recovery_leave_nothing_that_blocks() {
     let stage = Stage::new("ok");
     let (sandbox, name) = (&stage.sandbox, &stage.package.name);
     sandbox.plugin(&["install", &format!("{name}@1.0.0")]).ok();
     stage.number_of(&stage.install("1.1.0"), "/stop");
-    let requests = stage.proxy.mutating().len();
-    for number in 1..=requests {
+    for number in late_numbers(&stage) {
         sandbox.plugin(&["install", &format!("{name}@1.0.0")]).ok();
         let request = late_request(&stage, &stage.install("1.1.0"), number);
         let outcome = sandbox.plugin(&["install", &format!("{name}@1.1.0"), "--force"]);
@@ -263,13 +268,14 @@ fn requests_of_a_first_installation_that_come_late_leave_nothing_that_blocks() {
     let stage = Stage::new("ok");
     let (sandbox, name) = (&stage.sandbox, &stage.package.name);
     stage.number_of(&stage.install("1.0.0"), "/start");
-    let requests = stage.proxy.mutating().len();
-    for number in 1..=requests {
+    for number in late_numbers(&stage) {
         sandbox.plugin(&["remove", name, "--delete-data", "--yes"]);
         let request = late_request(&stage, &stage.install("1.0.0"), number);
         let outcome = sandbox.plugin(&["status", "--repair"]).ok();
         let left = State::of(sandbox);
-        assert!(left.of_kind("container").is_empty(), "after a late {request}\n{outcome}");
+        // The restart policy is set after the commit point: the plugin is installed.
+        let expected = usize::from(request.contains("/update"));
+        assert_eq!(left.of_kind("container").len(), expected, "after a late {request}\n{outcome}");
         let outcome = sandbox.plugin(&["install", &format!("{name}@1.0.0")]);
         assert_eq!(outcome.code, 0, "after a late {request}\n{outcome}");
         assert_eq!(State::of(sandbox).of_kind("network").len(), 1, "after a late {request}");

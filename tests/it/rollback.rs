@@ -48,7 +48,8 @@ fn a_removal_that_fails_at_any_step_is_finished_by_the_next_command() {
 #[test]
 fn an_engine_that_stops_at_any_step_leaves_what_the_next_command_cleans() {
     fresh_install(Fault::Stop, |walk| {
-        assert!(matches!(walk.outcome.code, 1 | 8), "{walk}");
+        // Past the commit point it is installed, and what could not be done then is a warning.
+        assert!(matches!(walk.outcome.code, 0 | 1 | 8), "{walk}");
         assert!(walk.outcome.stderr.contains("stopped answering"), "{walk}");
         if walk.outcome.code == 8 {
             assert!(walk.outcome.stderr.contains("| left: "), "{walk}");

@@ -350,7 +350,7 @@ fn what_is_in_the_place_of_the_file_is_written_through_or_refused_with_what_help
     sandbox.plugin(&words).ends_with(6).says(&["could not read", "hint: ", "mv "]);
     std::fs::remove_dir(&path).unwrap();
     std::os::unix::fs::symlink("secrets/plugins", &path).unwrap();
-    sandbox.plugin(&words).ends_with(6).says(&["is a link into the folder", "mkdir -p "]);
+    sandbox.plugin(&words).ends_with(6).says(&["is a link to", "mkdir -p "]);
     assert!(sandbox.container("realtime").is_none());
     std::fs::create_dir(sandbox.work().join("secrets")).unwrap();
     sandbox.plugin(&words).ok();

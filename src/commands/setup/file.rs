@@ -202,7 +202,7 @@ mod tests {
         create_dir(&project).unwrap();
         symlink("../shared/link", project.join(NAME)).unwrap();
         let absent = completed(&project).unwrap_err();
-        assert!(absent.to_string().contains("is a link into the folder"), "{absent}");
+        assert!(absent.to_string().contains("is a link to"), "{absent}");
         assert!(absent.hint().unwrap().contains("mkdir -p "), "{absent:?}");
         create_dir(&shared).unwrap();
         symlink("secrets", shared.join("link")).unwrap();

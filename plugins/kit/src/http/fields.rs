@@ -75,7 +75,8 @@ impl Fields {
     pub fn finish(self) -> Result<(), Vec<FieldError>> {
         if self.is_body && !self.object.is_empty() {
             let names = self.object.keys().take(MOST_IGNORED).map(|name| name.chars().take(NAME_CHARACTERS).collect());
-            let names: Vec<String> = names.collect();
+            let mut names: Vec<String> = names.collect();
+            names.sort_unstable();
             // Outside of a server, as in tests, nobody asks.
             let _ = IGNORED.try_with(|ignored| ignored.borrow_mut().extend(names));
         }

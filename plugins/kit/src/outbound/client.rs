@@ -153,6 +153,8 @@ impl Client {
         let began = Instant::now();
         let what = format!("{} {}", call.method, shown(&call.url));
         let timeout = call.timeout;
+        // The limit below covers the request and its answer, and says so.
+        let call = Call { timeout: timeout.saturating_mul(2), ..call };
         let exchange = async {
             let response = self.exchange(call).await?;
             let status = response.status().as_u16();

@@ -111,6 +111,7 @@ run_the_rest() {
   while IFS=$'\t' read -r program folder name; do
     if [ "$name" != it ]; then run_program "$program" "$folder" "$name" </dev/null; fi
   done <"$NSELF_TEST_TIMES/programs"
+  cargo test --workspace --locked --doc || say documentation >>"$NSELF_TEST_TIMES/failed"
   lint || say clippy >>"$NSELF_TEST_TIMES/failed"
 }
 

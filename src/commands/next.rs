@@ -24,10 +24,10 @@ pub(crate) fn steps<'a>(plugins: impl Iterator<Item = (&'a Receipt, &'a [String]
     steps
 }
 
-/// Optional variables without a value: what they switch on is off.
+/// Optional variables without a value: what they switch on is off. One with a default, even an empty one, needs none.
 pub(crate) fn unset(manifest: &Manifest, assembled: &Assembled) -> Vec<String> {
     let has_value = |name: &str| assembled.values.get(name).is_some_and(|(value, _)| !value.is_empty());
-    let optional = manifest.variables.iter().filter(|variable| !variable.required);
+    let optional = manifest.variables.iter().filter(|variable| !variable.required && variable.default.is_none());
     optional.filter(|variable| !has_value(&variable.name)).map(|variable| variable.name.clone()).collect()
 }
 
@@ -37,5 +37,7 @@ fn off_until_set(name: &str, unset: &[String]) -> Option<String> {
     if unset.len() > MOST_NAMES {
         names.push_str(", …");
     }
-    Some(format!("{name} works without {names}; to set one: nself plugin config {name} set {first} VALUE"))
+    Some(format!(
+        "optional settings of {name} not set: {names}; to set one: nself plugin config {name} set {first} VALUE"
+    ))
 }

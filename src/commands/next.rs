@@ -24,10 +24,14 @@ pub(crate) fn steps<'a>(plugins: impl Iterator<Item = (&'a Receipt, &'a [String]
     steps
 }
 
-/// Optional variables without a value: what they switch on is off. One with a default, even an empty one, needs none.
+/// Parts of the names of variables that say who may call a plugin, or what it may reach: they switch no feature on.
+const ACCESS: &[&str] = &["_REQUIRE_KEY", "_LOCAL_CALLERS", "_ALLOWED_HOSTS", "_JWT_"];
+
+/// Optional variables without a value: what they switch on is off.
 pub(crate) fn unset(manifest: &Manifest, assembled: &Assembled) -> Vec<String> {
     let has_value = |name: &str| assembled.values.get(name).is_some_and(|(value, _)| !value.is_empty());
-    let optional = manifest.variables.iter().filter(|variable| !variable.required && variable.default.is_none());
+    let is_feature = |name: &str| !ACCESS.iter().any(|part| name.contains(part));
+    let optional = manifest.variables.iter().filter(|variable| !variable.required && is_feature(&variable.name));
     optional.filter(|variable| !has_value(&variable.name)).map(|variable| variable.name.clone()).collect()
 }
 

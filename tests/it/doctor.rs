@@ -292,7 +292,8 @@ fn leftovers_are_told_with_what_cleans_them_and_are_left() {
 
     let before = State::of(&sandbox);
     let found = diagnose(&sandbox, &[], 0);
-    assert_eq!(found.has("warning", "leftovers", &killed.name), "recover: nself plugin status --repair");
+    let interrupted = found.has("warning", "leftovers", "an interrupted command left things of it behind");
+    assert_eq!(interrupted, "recover: nself plugin status --repair");
     assert_eq!(found.has("warning", "leftovers", "stray.0123456789abcdef"), "recover: nself plugin status --repair");
     let container = sandbox.container_name(&orphan.name);
     assert_eq!(found.has("warning", "leftovers", &container), format!("remove it: docker rm -f {container}"));

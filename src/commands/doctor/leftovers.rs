@@ -135,8 +135,8 @@ impl Leftovers {
     /// Images, networks and containers that no transaction explains.
     fn take_from(&mut self, on_engine: OnEngine<'_>, images: BTreeSet<String>) {
         self.of_other_homes = on_engine.of_other_homes;
-        // What is being installed, is to be recovered, or has a receipt that cannot be read may own images.
-        if self.at_work.is_empty() && self.unfinished.is_empty() && self.troubles.is_empty() {
+        // What is being installed, or has a receipt that cannot be read, may own images.
+        if self.at_work.is_empty() && self.troubles.is_empty() {
             self.images = unlisted(on_engine.images, images);
         }
         for name in on_engine.networks {

@@ -192,12 +192,17 @@ impl Schedules {
                 continue;
             };
             // One with a limit may simply have reached it; how often it ran is not kept in all of BullMQ's versions.
-            let is_over = schedule.end_date.is_some_and(|end| end <= now) || schedule.limit.is_some();
+            let has_ended = schedule.end_date.is_some_and(|end| end <= now);
+            let is_over = has_ended || schedule.limit.is_some();
             let id = format!("repeat:{}:{next}", schedule.key);
             let is_there = match self.queues.find(&id, Some(queue)).await? {
                 Some(found) => self.queues.state_of(&found).await?.is_some_and(|state| !state.has_ended()),
                 None => false,
             };
+            if has_ended && !is_there {
+                self.queues.broker().ask(handle.remove_job_scheduler(&schedule.key)).await?;
+                continue;
+            }
             if is_over || is_there || (schedule.pattern.is_none() && schedule.every.is_none()) {
                 continue;
             }

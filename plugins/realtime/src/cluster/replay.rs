@@ -73,7 +73,9 @@ impl Mark {
             Self::Since(since) => {
                 let (seconds, microseconds): (u64, u64) = redis::cmd("TIME").query_async(commands).await?;
                 let age = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-                format!("{}-0", (seconds * 1000 + microseconds / 1000).saturating_sub(age))
+                let then = (seconds * 1000 + microseconds / 1000).saturating_sub(age);
+                // The end of the millisecond before: an entry of this very one was said since.
+                format!("{}-{}", then.saturating_sub(1), u64::MAX)
             }
         };
         // An open bound (`(`) is known since Redis 6.2 only.

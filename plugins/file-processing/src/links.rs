@@ -1,4 +1,4 @@
-//! Names files to callers: addresses that open one file for a while, to whoever has them.
+//! Names files to callers: addresses that open one file for a while, to anyone who has them.
 //!
 //! They are signed by a key of their own: neither the API key nor the name under which a request came in has a part in
 //! it.

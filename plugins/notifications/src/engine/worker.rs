@@ -75,7 +75,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Moves what is due into the queue and counts anew; other instances count with us.
+    /// Moves what is due into the queue and counts again; other instances count with us.
     async fn look_around(&self) -> Result<(), DatabaseError> {
         let promoted = self.app.store.promote(now()).await?;
         if promoted > 0 {
